@@ -1,0 +1,198 @@
+// Package backend picks the GoMLX backend that programs, notebooks and tests run on.
+//
+// The order is: what the environment variable GOMLX_BACKEND names; for a model said to be small, the Go backend; XLA, where
+// a plugin is found; the Go backend. A backend that GOMLX_BACKEND names is never replaced by another: if it can't be had, that
+// is an error. The Go backend is always taken as [GoSequential], because its default configuration can deadlock when large matrix
+// products run concurrently.
+//
+// Nothing is printed, downloaded or installed here. What was chosen, and why, is a [Choice] that the caller shows:
+//
+//	engine, choice, err := backend.New()
+//	fmt.Println(choice) // xla:cpu (XLA): found the plugin /usr/local/lib/go-xla/pjrt_c_api_cpu_plugin.so
+//
+// A notebook makes the engine when a cell first asks for it, since every cell is a process of its own:
+//
+//	var engine = sync.OnceValue(backend.MustNew)
+//	var engine = sync.OnceValue(backend.Parameters(42).MustNew) // a model of 42 parameters: Go answers sooner
+//
+// XLA is linked where GoMLX supports it and cgo is enabled; -tags=noxla leaves it out, which makes programs build sooner.
+package backend
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/gomlx/compute"
+	_ "github.com/gomlx/compute/gobackend" // registers "go"
+)
+
+// GoSequential names the pure-Go backend with the operations of a graph run one after the other.
+const GoSequential = "go:ops_sequential"
+
+// Small is the number of parameters below which XLA's time to load and compile, 0.6 s for a small graph where the Go backend
+// takes milliseconds, is worth more than what it saves per call.
+const Small Parameters = 1 << 20
+
+// Parameters is the number of parameters of the model to run, which decides where the user does not; zero says nothing.
+type Parameters int
+
+// Choice is the backend chosen and the reason.
+type Choice struct {
+	Name string // as GOMLX_BACKEND would name it, such as "xla:cpu"
+	Why  string // one line
+}
+
+// String returns one line such as "go:ops_sequential (pure Go): GOMLX_BACKEND names it".
+func (c Choice) String() string {
+	kind := "XLA"
+	if engineOf(c.Name) == "go" {
+		kind = "pure Go"
+	}
+	return fmt.Sprintf("%s (%s): %s", c.Name, kind, c.Why)
+}
+
+// New makes the backend chosen.
+func (c Choice) New() (compute.Backend, error) {
+	engine, err := compute.NewWithConfig(c.Name)
+	if err != nil {
+		return nil, fmt.Errorf("backend %s: %w; %s=%s goes on without it", c.Name, err, compute.ConfigEnvVar, GoSequential)
+	}
+	return engine, nil
+}
+
+// Choose chooses for a model of unknown size, without making the backend.
+func Choose() (Choice, error) { return Parameters(0).Choose() }
+
+// MustChoose is Choose for notebooks: it panics on an error.
+func MustChoose() Choice { return Parameters(0).MustChoose() }
+
+// New chooses for a model of unknown size and makes the backend.
+func New() (compute.Backend, Choice, error) { return Parameters(0).New() }
+
+// MustNew is New for notebooks: it panics on an error and leaves the choice to [MustChoose].
+func MustNew() compute.Backend { return Parameters(0).MustNew() }
+
+// Choose chooses for a model of n parameters, without making the backend.
+func (n Parameters) Choose() (Choice, error) {
+	if n < 0 {
+		return Choice{}, fmt.Errorf("a model of %d parameters: want 0 (unknown) or more", n)
+	}
+	if name := os.Getenv(compute.ConfigEnvVar); name != "" {
+		return named(name)
+	}
+	if 0 < n && n < Small {
+		return Choice{GoSequential, fmt.Sprintf("the model has %d parameters, and below %d compiling with XLA costs more than it saves", n, Small)}, nil
+	}
+	plugins, err := findPlugins()
+	if err != nil {
+		return Choice{GoSequential, err.Error()}, nil
+	}
+	best := plugins[0]
+	return Choice{"xla:" + best.name, "found the plugin " + best.path}, nil
+}
+
+// MustChoose is Choose for notebooks: it panics on an error.
+func (n Parameters) MustChoose() Choice {
+	choice, err := n.Choose()
+	if err != nil {
+		panic(err)
+	}
+	return choice
+}
+
+// New chooses for a model of n parameters and makes the backend.
+func (n Parameters) New() (compute.Backend, Choice, error) {
+	choice, err := n.Choose()
+	if err != nil {
+		return nil, Choice{}, err
+	}
+	engine, err := choice.New()
+	return engine, choice, err
+}
+
+// MustNew is New for notebooks: it panics on an error.
+func (n Parameters) MustNew() compute.Backend {
+	engine, _, err := n.New()
+	if err != nil {
+		panic(err)
+	}
+	return engine
+}
+
+// plugin is an XLA plugin: a shared library that holds a compiler for one kind of device.
+type plugin struct{ name, path string }
+
+// errNoPlugin is the root of every reason why XLA can't be had.
+var errNoPlugin = errors.New("no XLA plugin")
+
+// named checks the name that the user gave, so that a wrong one is an error here and not a panic deep in GoMLX.
+func named(name string) (Choice, error) {
+	wrong := func(format string, args ...any) (Choice, error) {
+		return Choice{}, fmt.Errorf("%s=%s: %w", compute.ConfigEnvVar, name, fmt.Errorf(format, args...))
+	}
+	engines := compute.List()
+	slices.Sort(engines)
+	engine, config, _ := strings.Cut(name, ":")
+	if !slices.Contains(engines, engine) {
+		if !xlaLinked && engine == "xla" {
+			return wrong("%w; there are %s", errNotLinked, strings.Join(engines, ", "))
+		}
+		return wrong("there is no backend %q; there are %s; the nearest is %q",
+			engine, strings.Join(engines, ", "), nearest(engine, engines))
+	}
+	if engine == "go" {
+		return Choice{name, compute.ConfigEnvVar + " names it"}, nil
+	}
+	pluginName, _, _ := strings.Cut(config, ",")
+	if strings.ContainsAny(pluginName, `/\`) { // a path
+		return Choice{name, compute.ConfigEnvVar + " names it"}, nil
+	}
+	plugins, err := findPlugins()
+	if err != nil {
+		return wrong("%w", err)
+	}
+	var names []string
+	for _, found := range plugins {
+		if pluginName == "" || found.name == pluginName || strings.HasPrefix(found.name, pluginName+"_v") {
+			return Choice{name, compute.ConfigEnvVar + " names it; the plugin is " + found.path}, nil
+		}
+		names = append(names, found.name)
+	}
+	return wrong("there is no XLA plugin %q; there are %s; the nearest is %q",
+		pluginName, strings.Join(names, ", "), nearest(pluginName, names))
+}
+
+// engineOf returns what stands before the colon of a configuration such as "go:ops_sequential".
+func engineOf(name string) string {
+	engine, _, _ := strings.Cut(name, ":")
+	return engine
+}
+
+// nearest returns the candidate with the fewest edits from name.
+func nearest(name string, candidates []string) string {
+	return slices.MinFunc(candidates, func(a, b string) int { return edits(name, a) - edits(name, b) })
+}
+
+// edits is the Levenshtein distance between a and b.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			substitute := diagonal
+			if a[i] != b[j] {
+				substitute++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(substitute, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,143 @@
+package backend
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/gomlx/core/graph"
+)
+
+// GoMLX reads the environment when a program starts, so these tests run their own binary anew, as a program that
+// adds one and one on the backend picked for the number of parameters in pickVar.
+const pickVar = "GOVENE_TEST_PICK"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(pickVar) == "" {
+		os.Exit(m.Run())
+	}
+	if err := pickAndAdd(); err != nil {
+		fmt.Fprintln(os.Stdout, "error:", err)
+	}
+}
+
+func pickAndAdd() error {
+	var n Parameters
+	if _, err := fmt.Sscan(os.Getenv(pickVar), &n); err != nil {
+		return err
+	}
+	engine, choice, err := n.New()
+	if err != nil {
+		return err
+	}
+	sum, err := graph.CallOnce(engine, func(x *graph.Node) *graph.Node { return graph.Add(x, x) }, float32(1))
+	if err != nil {
+		return err
+	}
+	fmt.Println(choice)
+	fmt.Println("1+1 =", sum.Value())
+	return nil
+}
+
+// pick returns what the program above prints. The environment is this process's without the variables that matter, and env.
+func pick(t *testing.T, parameters int, env ...string) string {
+	t.Helper()
+	command := exec.Command(os.Args[0])
+	for _, variable := range os.Environ() {
+		name, _, _ := strings.Cut(variable, "=")
+		switch name {
+		case compute.ConfigEnvVar, "PJRT_PLUGIN_LIBRARY_PATH", "GOMLX_NO_AUTO_INSTALL", "LD_LIBRARY_PATH", "HOME":
+		default:
+			command.Env = append(command.Env, variable)
+		}
+	}
+	command.Env = append(command.Env, fmt.Sprintf("%s=%d", pickVar, parameters), "HOME="+t.TempDir())
+	command.Env = append(command.Env, env...)
+	out, err := command.Output() // what go-xla logs goes to the standard error
+	if err != nil {
+		t.Fatalf("%v: %v\n%s", env, err, out)
+	}
+	return string(out)
+}
+
+func wantAll(t *testing.T, got string, wants ...string) {
+	t.Helper()
+	for _, want := range wants {
+		if !strings.Contains(got, want) {
+			t.Errorf("got  %swant %q in it", got, want)
+		}
+	}
+}
+
+func TestGOMLXBackendWins(t *testing.T) {
+	for _, parameters := range []int{0, 10, 1 << 30} {
+		got := pick(t, parameters, "GOMLX_BACKEND=go:ops_sequential")
+		wantAll(t, got, "go:ops_sequential (pure Go): GOMLX_BACKEND names it\n", "1+1 = 2\n")
+	}
+	wantAll(t, pick(t, 0, "GOMLX_BACKEND=go"), "go (pure Go): GOMLX_BACKEND names it\n", "1+1 = 2\n")
+}
+
+func TestWrongNames(t *testing.T) {
+	wantAll(t, pick(t, 0, "GOMLX_BACKEND=goo:ops_sequential"), `error: GOMLX_BACKEND=goo:ops_sequential: there is no backend "goo"; there are go`,
+		`the nearest is "go"`)
+	wantAll(t, pick(t, 0, "GOMLX_BACKEND=go:ops_sequental"), `error: backend go:ops_sequental: `, `"ops_sequental"`, "ops_sequential")
+	wantAll(t, pick(t, -1), "error: a model of -1 parameters: want 0 (unknown) or more")
+}
+
+func TestSmallModelsRunOnGo(t *testing.T) {
+	wantAll(t, pick(t, 42), "go:ops_sequential (pure Go): the model has 42 parameters", "1+1 = 2\n")
+}
+
+// An empty GOMLX_BACKEND counts as unset, where compute.New would take the backend that happened to register first.
+func TestWithoutPlugin(t *testing.T) {
+	for _, parameters := range []int{0, int(Small)} {
+		got := pick(t, parameters, "GOMLX_BACKEND=", "PJRT_PLUGIN_LIBRARY_PATH="+t.TempDir())
+		wantAll(t, got, "go:ops_sequential (pure Go): no XLA plugin", "1+1 = 2\n")
+	}
+}
+
+func TestChoiceIsOneLine(t *testing.T) {
+	got := Choice{Name: "xla:cpu", Why: "reason"}.String()
+	if want := "xla:cpu (XLA): reason"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestMustPanics(t *testing.T) {
+	t.Setenv(compute.ConfigEnvVar, "nonsense")
+	for name, must := range map[string]func(){
+		"MustNew":               func() { MustNew() },
+		"MustChoose":            func() { MustChoose() },
+		"Parameters.MustNew":    func() { Parameters(42).MustNew() },
+		"Parameters.MustChoose": func() { Parameters(42).MustChoose() },
+	} {
+		func() {
+			defer func() {
+				if err, ok := recover().(error); !ok || !strings.Contains(err.Error(), `there is no backend "nonsense"`) {
+					t.Errorf("%s: panicked with %v", name, err)
+				}
+			}()
+			must()
+		}()
+	}
+}
+
+func TestNearest(t *testing.T) {
+	names := []string{"go", "hlo", "shlo", "stablehlo", "xla"}
+	for name, want := range map[string]string{"xl": "xla", "gol": "go", "stable": "stablehlo", "": "go"} {
+		if got := nearest(name, names); name != "XLA" && got != want {
+			t.Errorf("nearest(%q) = %q, want %q", name, got, want)
+		}
+	}
+	for _, c := range []struct {
+		a, b string
+		want int
+	}{{"", "", 0}, {"", "abc", 3}, {"kitten", "sitting", 3}, {"flaw", "lawn", 2}} {
+		if got := edits(c.a, c.b); got != c.want {
+			t.Errorf("edits(%q, %q) = %d, want %d", c.a, c.b, got, c.want)
+		}
+	}
+}

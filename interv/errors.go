@@ -1,0 +1,105 @@
+package interv
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Error says what is wrong with a config, a call or data, in terms of the user's own words: which part it was found in, along which
+// axis or field, what was got, what was wanted, and the nearest valid name where there is one.
+//
+// Every refusal of this package is an *Error, to be inspected with errors.As.
+type Error struct {
+	Where   string // the part at fault: "representation 0 (layer 0 cell_output)", "base"
+	Axis    string // the axis or field: "component", "locations of example 3"
+	Got     string
+	Wanted  string
+	Nearest string // the valid name most like the one got; empty if none is close
+}
+
+// Error implements the error interface on one line, without a stack trace.
+func (e *Error) Error() string {
+	var text strings.Builder
+	text.WriteString(e.Where)
+	if e.Axis != "" {
+		fmt.Fprintf(&text, ": %s", e.Axis)
+	}
+	fmt.Fprintf(&text, ": got %s, wanted %s", e.Got, e.Wanted)
+	if e.Nearest != "" {
+		fmt.Fprintf(&text, "; did you mean %q?", e.Nearest)
+	}
+	return text.String()
+}
+
+// Within returns err with where put before the place it names, so that inner checks need not know who called them.
+func Within(where string, err error) error {
+	if e, ok := err.(*Error); ok {
+		inner := *e
+		if inner.Where != "" {
+			where += ", " + inner.Where
+		}
+		inner.Where = where
+		return &inner
+	}
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", where, err)
+}
+
+// UnknownName is the error for a name that is not among the valid ones: it lists them and points at the nearest.
+func UnknownName[Name ~string](where, axis string, got Name, valid []Name) *Error {
+	names := make([]string, len(valid))
+	for i, name := range valid {
+		names[i] = string(name)
+	}
+	return &Error{
+		Where: where, Axis: axis,
+		Got:     fmt.Sprintf("%q", string(got)),
+		Wanted:  "one of " + strings.Join(names, ", "),
+		Nearest: nearest(string(got), names),
+	}
+}
+
+// nearest is the name with the smallest edit distance to got, or "" if all differ in more than half of their letters.
+func nearest(got string, names []string) string {
+	best, bestDistance := "", 1+max(2, len(got)/2)
+	for _, name := range names {
+		if distance := editDistance(got, name); distance < bestDistance {
+			best, bestDistance = name, distance
+		}
+	}
+	return best
+}
+
+// editDistance is Levenshtein's: the least number of letters inserted, deleted or replaced to turn a into b.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replaced := diagonal
+			if a[i] != b[j] {
+				replaced++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// sortedKeys lists a map's keys in order, so that programs, files and messages do not depend on map order.
+func sortedKeys[Value any](m map[string]Value) []string {
+	keys := make([]string, 0, len(m))
+	for key := range m {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,126 @@
+package gru
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/govene/govene/interv"
+)
+
+// NewClassifier makes a model with a classifier head and random weights; the same seed gives the same bits. Cells and head are
+// drawn uniformly from ±1/√d, embeddings from a normal distribution of standard deviation 0.02.
+func NewClassifier(config Config, seed uint64) (*Model, error) {
+	return random(config, classifier, seed)
+}
+
+// MustNewClassifier is NewClassifier that panics on an error.
+func MustNewClassifier(config Config, seed uint64) *Model { return must(NewClassifier(config, seed)) }
+
+// NewLanguageModel makes a model with a language-model head and random weights, drawn as in [NewClassifier].
+func NewLanguageModel(config Config, seed uint64) (*Model, error) {
+	return random(config, languageModel, seed)
+}
+
+// MustNewLanguageModel is NewLanguageModel that panics on an error.
+func MustNewLanguageModel(config Config, seed uint64) *Model {
+	return must(NewLanguageModel(config, seed))
+}
+
+func must(m *Model, err error) *Model {
+	if err != nil {
+		panic(err)
+	}
+	return m
+}
+
+func random(config Config, h head, seed uint64) (*Model, error) {
+	if err := config.validate(h); err != nil {
+		return nil, err
+	}
+	source := rand.New(rand.NewPCG(seed, 0))
+	bound := 1 / math.Sqrt(float64(config.Width))
+	values := map[string]*tensors.Tensor{}
+	for _, weight := range config.weights(h) {
+		size := 1
+		for _, d := range weight.Dimensions {
+			size *= d
+		}
+		flat := make([]float32, size)
+		for i := range flat {
+			if weight.Name == tokenEmbedding || weight.Name == positionEmbedding {
+				flat[i] = float32(0.02 * source.NormFloat64())
+			} else {
+				flat[i] = float32(bound * (2*source.Float64() - 1))
+			}
+		}
+		values[weight.Name] = tensors.FromFlatDataAndDimensions(flat, weight.Dimensions...)
+	}
+	return withWeights(config, h, values)
+}
+
+// WithWeights makes a classifier from tensors by name; each must be there, of the right shape, and finite.
+func WithWeights(config Config, weights map[string]*tensors.Tensor) (*Model, error) {
+	return withWeights(config, classifier, weights)
+}
+
+func withWeights(config Config, h head, values map[string]*tensors.Tensor) (*Model, error) {
+	if err := config.validate(h); err != nil {
+		return nil, err
+	}
+	weights, err := interv.NewWeights(config.weights(h), values)
+	if err != nil {
+		return nil, interv.Within(h.String(), err)
+	}
+	return &Model{config: config, head: h, weights: weights}, nil
+}
+
+// The files of a saved model.
+const (
+	configFile  = "config.json"
+	weightsFile = "model.safetensors"
+)
+
+// Save writes config.json and model.safetensors into a folder, which is made if need be.
+func (m *Model) Save(folder string) error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	config, err := json.MarshalIndent(m.config, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(folder, configFile), append(config, '\n'), 0o644); err != nil {
+		return err
+	}
+	return interv.SaveTensors(filepath.Join(folder, weightsFile), m.weights.All())
+}
+
+// Load reads a model that Save wrote, or one with the same files made elsewhere. The weights tell which head it has.
+func Load(folder string) (*Model, error) {
+	data, err := os.ReadFile(filepath.Join(folder, configFile))
+	if err != nil {
+		return nil, err
+	}
+	var config Config
+	if err := json.Unmarshal(data, &config); err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(folder, configFile), err)
+	}
+	values, err := interv.LoadTensors(filepath.Join(folder, weightsFile))
+	if err != nil {
+		return nil, err
+	}
+	h := classifier
+	if _, ok := values[languageModelWeight]; ok {
+		h = languageModel
+	}
+	return withWeights(config, h, values)
+}
+
+// MustLoad is Load that panics on an error.
+func MustLoad(folder string) *Model { return must(Load(folder)) }

@@ -1,0 +1,182 @@
+// Package gru is a gated recurrent network (Cho et al., "Learning Phrase Representations using RNN Encoder–Decoder", 2014, in the
+// form that PyTorch computes) in which every activation can be intervened on. Equations, weight names and initial distributions
+// are those of pyvene's GRU.
+package gru
+
+import (
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/govene/govene/interv"
+)
+
+// Model is a GRU with a head. In layer l, at step t, with x its input and h its state, both [batch, d]:
+//
+//	x2h = Wₓ x + bₓ        h2h = Wₕ h + bₕ        each 3d wide: the reset, update and new thirds, below with indices r, u and n
+//	r = σ(x2h_r + h2h_r)   u = σ(x2h_u + h2h_u)   reset and update gate
+//	n = tanh(x2h_n + r ⊙ h2h_n)                   new gate
+//	h ← u ⊙ h + (1 − u) ⊙ n                       the cell's output; h is 0 before the first step
+//
+// Layer l+1 reads the states of layer l. The steps may be any number. A classifier's output is the head's projection of the top
+// layer's state at the last unmasked step, [batch, labels]; a language model's is that of every step, [batch, steps, vocabulary].
+//
+// A model is made by [NewClassifier], [NewLanguageModel], or their Load twins, and is not changed by use.
+type Model struct {
+	config  Config
+	head    head
+	weights *interv.Weights
+}
+
+var _ interv.Model = (*Model)(nil)
+
+// Config is what the model was made from, defaults filled in.
+func (m *Model) Config() Config { return m.config }
+
+// Catalogue lists the model's sites.
+func (m *Model) Catalogue() interv.Catalogue { return m.config.catalogue(m.head) }
+
+// Weights are the model's tensors, under the names of pyvene's PyTorch modules.
+func (m *Model) Weights() *interv.Weights { return m.weights }
+
+// Forward adds a run of the model to a graph; see [interv.Model]. Inputs are those that Check takes.
+func (m *Model) Forward(weights, inputs interv.Nodes, tap *interv.Tap) *Node {
+	states := m.embed(weights, inputs)
+	for layer := range m.config.Layers {
+		states = m.layer(layer, weights, states, tap)
+	}
+	if m.head == languageModel {
+		return linear(states, weights[languageModelWeight], nil)
+	}
+	return linear(lastStep(states, inputs[attentionMask], tap), weights[scoreWeight], nil)
+}
+
+// embed is the input of the first layer, [batch, steps, d].
+func (m *Model) embed(weights, inputs interv.Nodes) *Node {
+	x := inputs[inputsEmbeds]
+	if x == nil {
+		x = Gather(weights[tokenEmbedding], ExpandDims(inputs[inputIDs], -1))
+	}
+	if positions := inputs[positionIDs]; positions != nil {
+		x = Add(x, Gather(weights[positionEmbedding], ExpandDims(positions, -1)))
+	}
+	return x
+}
+
+// layer runs one cell over all steps: [batch, steps, d] → [batch, steps, d]. What depends on the input alone is computed and
+// announced for all steps at once, the rest step by step.
+func (m *Model) layer(layer int, weights interv.Nodes, x *Node, tap *interv.Tap) *Node {
+	site := func(component interv.Component) interv.Site { return interv.Site{Layer: layer, Component: component} }
+	project := func(x *Node, projection string) *Node {
+		return linear(x, weights[cellWeight(layer, projection, "weight")], weights[cellWeight(layer, projection, "bias")])
+	}
+
+	x = tap.At(site(CellInput), x)
+	x2h := tap.At(site(X2HOutput), project(x, "x2h"))
+	thirds := split(x2h)
+	xReset := tap.At(site(ResetX2HOutput), thirds[0])
+	xUpdate := tap.At(site(UpdateX2HOutput), thirds[1])
+	xNew := tap.At(site(NewX2HOutput), thirds[2])
+
+	h := ZerosLike(stepOf(x, 0))
+	states := make([]*Node, x.Shape().Dim(1))
+	for t := range states {
+		at := func(component interv.Component, value *Node) *Node { return tap.AtStep(site(component), t, value) }
+		input := func(x *Node) *Node { return tap.Rows(stepOf(x, t)) }
+		h = tap.Rows(h)
+
+		h2h := split(at(H2HOutput, project(h, "h2h")))
+		hReset := at(ResetH2HOutput, h2h[0])
+		hUpdate := at(UpdateH2HOutput, h2h[1])
+		hNew := at(NewH2HOutput, h2h[2])
+
+		reset := at(ResetGateOutput, Sigmoid(at(ResetGateInput, Add(input(xReset), hReset))))
+		update := at(UpdateGateOutput, Sigmoid(at(UpdateGateInput, Add(input(xUpdate), hUpdate))))
+		newGate := at(NewGateOutput, Tanh(at(NewGateInput, Add(input(xNew), Mul(reset, tap.Rows(hNew))))))
+
+		update = tap.Rows(update)
+		h = at(CellOutput, Add(Mul(update, tap.Rows(h)), Mul(OneMinus(update), newGate)))
+		states[t] = h
+	}
+	for t := range states {
+		states[t] = tap.Rows(states[t])
+	}
+	return Stack(states, 1)
+}
+
+// lastStep picks, for each example, the state of the last unmasked step: [batch, steps, d] → [batch, d].
+func lastStep(states, mask *Node, tap *interv.Tap) *Node {
+	steps := states.Shape().Dim(1)
+	if mask == nil {
+		return stepOf(states, steps-1)
+	}
+	last := AddScalar(ReduceSum(tap.Rows(mask), 1), -1)
+	is := Equal(Iota(states.Graph(), mask.Shape(), 1), ExpandDims(last, -1))
+	return ReduceSum(Where(is, states, ZerosLike(states)), 1)
+}
+
+// linear is x Wᵀ + b, with W [out, in] as PyTorch keeps it; b may be nil.
+func linear(x, weight, bias *Node) *Node {
+	y := DotGeneral(x, []int{-1}, nil, weight, []int{1}, nil)
+	if bias != nil {
+		y = Add(y, ExpandLeftToRank(bias, y.Rank()))
+	}
+	return y
+}
+
+// split cuts the last axis in three.
+func split(x *Node) []*Node { return Split(x, -1, 3) }
+
+// stepOf is step t of [batch, steps, d], as [batch, d].
+func stepOf(x *Node, t int) *Node { return Squeeze(SliceAxis(x, 1, AxisElem(t)), 1) }
+
+// inputs of a run, by name.
+const (
+	inputsEmbeds  = "inputs_embeds"
+	inputIDs      = "input_ids"
+	positionIDs   = "position_ids"
+	attentionMask = "attention_mask"
+)
+
+// Check validates the inputs of one run: inputs_embeds [batch, steps, d] of the weights' type, or, if the model has embeddings,
+// input_ids [batch, steps] int32; position_ids of the same shape, which add position embeddings; and for a classifier
+// attention_mask of the same shape, 1 for steps that count and 0 for padding on the right.
+func (m *Model) Check(inputs interv.Inputs) (interv.Extent, error) {
+	if err := inputs.Only(m.inputNames()...); err != nil {
+		return interv.Extent{}, err
+	}
+	var x *tensors.Tensor
+	var err error
+	switch ids, embeds := inputs[inputIDs], inputs[inputsEmbeds]; {
+	case ids != nil && embeds != nil:
+		return interv.Extent{}, &interv.Error{Axis: inputIDs, Got: "both it and inputs_embeds", Wanted: "one of the two"}
+	case ids != nil:
+		x, err = requireIDs(inputs, inputIDs, m.config.Vocabulary, interv.Any, interv.Any)
+	default:
+		x, err = inputs.Require(inputsEmbeds, m.weights.DType(), interv.Any, interv.Any, m.config.Width)
+	}
+	if err != nil {
+		return interv.Extent{}, err
+	}
+	extent := interv.Extent{Batch: x.Shape().Dim(0), Positions: x.Shape().Dim(1)}
+	if inputs[positionIDs] != nil {
+		if _, err := requireIDs(inputs, positionIDs, m.config.MaxPositions, extent.Batch, extent.Positions); err != nil {
+			return extent, err
+		}
+	}
+	if inputs[attentionMask] != nil {
+		return extent, checkMask(inputs, extent)
+	}
+	return extent, nil
+}
+
+// inputNames lists what the model takes.
+func (m *Model) inputNames() []string {
+	names := []string{inputsEmbeds}
+	if m.config.Embeddings {
+		names = append(names, inputIDs, positionIDs)
+	}
+	if m.head == classifier {
+		names = append(names, attentionMask)
+	}
+	return names
+}

@@ -1,0 +1,125 @@
+package interv
+
+import (
+	"math/rand/v2"
+	"reflect"
+
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+)
+
+// Nodes are the nodes of one graph by name: a model's weights, a run's inputs, an intervention's parameters.
+type Nodes map[string]*Node
+
+// Values is what an intervention computes with, inside a graph.
+type Values struct {
+	// Base is the activation to be replaced and Source the one to take from, both [batch, …, width]; Source is nil for a
+	// [Sourceless] intervention. Where the base is not located, Source is arbitrary and the result is not used.
+	Base, Source *Node
+
+	// Selected is 1 for the features in the call's subspace and 0 for others, broadcast to the rank of Base: [batch, 1, …,
+	// features]. It is nil when the call selects no subspace, which means all features.
+	Selected *Node
+
+	// Parameters holds the intervention's parameters by name.
+	Parameters Nodes
+}
+
+// Intervention computes what replaces an activation. Name is the name that configs and saved files know it by; Apply adds the
+// computation to the graph and returns a node of the shape of Base.
+//
+// That is all that an intervention needs. One that owns tensors is also [Parameterized], one that takes subspaces [Subspaced],
+// and one that reads no source [Sourceless].
+type Intervention interface {
+	Name() string
+	Apply(v Values) *Node
+}
+
+// Parameterized is an intervention that owns tensors. Parameters makes them for a site of the given width, with their initial
+// values drawn from random.
+type Parameterized interface {
+	Intervention
+	Parameters(width int, random *rand.Rand) ([]Owned, error)
+}
+
+// Subspaced is an intervention that can act on some of its features only. Features is how many there are to select from at a
+// site of the given width: dimensions of the activation, columns of a rotation.
+type Subspaced interface {
+	Intervention
+	Features(width int) int
+}
+
+// Sourceless is an intervention that reads no source: zero, collect.
+type Sourceless interface {
+	Intervention
+	Sourceless()
+}
+
+// Owned is a tensor that an intervention owns: one of its parameters.
+type Owned struct {
+	Name  string
+	Kind  Kind
+	Value *tensors.Tensor
+}
+
+// Kind says how a parameter may change in training.
+type Kind int
+
+// The kinds of parameters.
+const (
+	Free        Kind = iota // any finite value
+	Orthonormal             // a matrix [d, r] with orthonormal columns: RᵀR = I
+	Fixed                   // not trained
+)
+
+// String names the kind.
+func (k Kind) String() string { return [...]string{"free", "orthonormal", "fixed"}[k] }
+
+// Func is a Go function as an intervention: it reads a source and builds what replaces the base. It is the one kind of
+// intervention that cannot be saved.
+type Func struct {
+	Title string // what messages call it
+	Build func(base, source *Node) *Node
+}
+
+// Name is the title, or "function".
+func (f Func) Name() string {
+	if f.Title == "" {
+		return "function"
+	}
+	return f.Title
+}
+
+// Apply calls the function.
+func (f Func) Apply(v Values) *Node { return f.Build(v.Base, v.Source) }
+
+// registry holds the interventions that a config in JSON can name.
+var registry = map[string]reflect.Type{}
+
+// Register makes a type of intervention known to configs in JSON and to saved files, under the prototype's name. The type is a
+// struct whose exported fields are its settings. To be called from an init function of the package that declares the type; a
+// name that is taken panics.
+func Register(prototype Intervention) {
+	name := prototype.Name()
+	if _, taken := registry[name]; taken {
+		panic("interv.Register: intervention " + name + " is already registered")
+	}
+	registry[name] = reflect.TypeOf(prototype)
+}
+
+func reads(i Intervention) bool { _, sourceless := i.(Sourceless); return !sourceless }
+
+// blend returns to where selected is 1 and from elsewhere; to for all when nothing is selected in particular.
+func blend(selected, from, to *Node) *Node {
+	if selected == nil {
+		return to
+	}
+	chosen := GreaterThan(selected, ScalarZero(selected.Graph(), selected.DType()))
+	return Where(BroadcastToDims(chosen, from.Shape().Dimensions...), to, from)
+}
+
+// project multiplies the last axis of x by matrix: [batch, …, d] × [d, r] → [batch, …, r].
+func project(x, matrix *Node) *Node { return DotGeneral(x, []int{-1}, nil, matrix, []int{0}, nil) }
+
+// unproject multiplies the last axis of z by the transpose of matrix: [batch, …, r] × [d, r]ᵀ → [batch, …, d].
+func unproject(z, matrix *Node) *Node { return DotGeneral(z, []int{-1}, nil, matrix, []int{1}, nil) }

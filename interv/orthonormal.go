@@ -1,0 +1,110 @@
+package interv
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+)
+
+// Rotations are kept orthonormal by moving on the manifold of orthonormal matrices, not by a map from free parameters: R itself
+// is the parameter, a step follows the tangent part of the gradient, and a retraction takes the result back (Absil, Mahony and
+// Sepulchre, "Optimization Algorithms on Matrix Manifolds", 2008, chapters 3 and 4). A forward pass thus costs nothing for it.
+
+// orthonormalTolerance is how far an entry of RᵀR may be from that of I in a matrix that is handed in.
+const orthonormalTolerance = 1e-4
+
+// RandomOrthonormal draws a float32 matrix [rows, columns] with orthonormal columns, uniformly among such matrices: a matrix of
+// standard normal entries, orthonormalized in float64. columns is at most rows.
+func RandomOrthonormal(rows, columns int, random *rand.Rand) *tensors.Tensor {
+	matrix := make([]float64, rows*columns)
+	for i := range matrix {
+		matrix[i] = random.NormFloat64()
+	}
+	orthonormalize(matrix, rows, columns)
+	return float32Tensor(matrix, rows, columns)
+}
+
+// orthonormalize turns the columns of matrix, row by row [rows, columns], into orthonormal ones that span the same subspaces, by
+// modified Gram–Schmidt, twice for accuracy. It keeps the sign of the projection of each column on its old self.
+func orthonormalize(matrix []float64, rows, columns int) {
+	dot := func(a, b int) (sum float64) {
+		for i := range rows {
+			sum += matrix[i*columns+a] * matrix[i*columns+b]
+		}
+		return sum
+	}
+	for j := range columns {
+		for range 2 {
+			for earlier := range j {
+				overlap := dot(earlier, j)
+				for i := range rows {
+					matrix[i*columns+j] -= overlap * matrix[i*columns+earlier]
+				}
+			}
+			norm := math.Sqrt(dot(j, j))
+			for i := range rows {
+				matrix[i*columns+j] /= norm
+			}
+		}
+	}
+}
+
+// checkOrthonormal refuses a matrix whose columns are not orthonormal.
+func checkOrthonormal(matrix []float64, rows, columns int) error {
+	for a := range columns {
+		for b := range a + 1 {
+			want, sum := 0.0, 0.0
+			if a == b {
+				want = 1
+			}
+			for i := range rows {
+				sum += matrix[i*columns+a] * matrix[i*columns+b]
+			}
+			if math.Abs(sum-want) > orthonormalTolerance {
+				return &Error{Axis: "orthonormality", Got: fmt.Sprintf("columns %d and %d with a product of %.6g", b, a, sum),
+					Wanted: fmt.Sprintf("%g within %g", want, orthonormalTolerance)}
+			}
+		}
+	}
+	return nil
+}
+
+// tangent projects the gradient g of an orthonormal r, both [d, k], on the directions in which r can move:
+// G − R (RᵀG + GᵀR)/2.
+func tangent(r, g *Node) *Node {
+	product := DotGeneral(r, []int{0}, nil, g, []int{0}, nil)
+	symmetric := MulScalar(Add(product, Transpose(product, 0, 1)), 0.5)
+	return Sub(g, project(r, symmetric))
+}
+
+// shape is a shape of x's element type.
+func shape(x *Node, dimensions ...int) shapes.Shape { return shapes.Make(x.DType(), dimensions...) }
+
+func float32Tensor(values []float64, dimensions ...int) *tensors.Tensor {
+	flat := make([]float32, len(values))
+	for i, value := range values {
+		flat[i] = float32(value)
+	}
+	return tensors.FromFlatDataAndDimensions(flat, dimensions...)
+}
+
+// floats reads a tensor of float32 or float64.
+func floats(t *tensors.Tensor) []float64 {
+	values := make([]float64, t.Size())
+	switch t.DType() {
+	case dtypes.Float32:
+		tensors.MustConstFlatData(t, func(flat []float32) {
+			for i, value := range flat {
+				values[i] = float64(value)
+			}
+		})
+	case dtypes.Float64:
+		tensors.MustConstFlatData(t, func(flat []float64) { copy(values, flat) })
+	}
+	return values
+}

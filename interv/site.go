@@ -1,0 +1,80 @@
+package interv
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Component names a kind of activation in a model, such as "mlp_output" or "cell_output". Models declare theirs as constants.
+type Component string
+
+// Site is one place in a model: a component of a layer. Layers count from 0.
+type Site struct {
+	Layer     int
+	Component Component
+}
+
+// String is "layer 3 mlp_output".
+func (s Site) String() string { return fmt.Sprintf("layer %d %s", s.Layer, s.Component) }
+
+// Unit is what a location counts at a site.
+type Unit string
+
+// The units that locations count in.
+const (
+	Position     Unit = "pos"   // positions of a sequence
+	Head         Unit = "h"     // attention heads, at all positions
+	HeadPosition Unit = "h.pos" // heads × positions
+	Step         Unit = "t"     // time steps of a recurrent model
+)
+
+// Sites describes the sites of one component, one in each of its layers. The activation at such a site is
+// [batch, positions, width], or [batch, heads, positions, width] where Heads is not 0.
+type Sites struct {
+	Component Component
+	Layers    int    // the component exists in layers 0 to Layers-1
+	Width     int    // size of the last axis
+	Heads     int    // size of the head axis, 0 for none
+	Units     []Unit // the units a location may count in; the first is the default
+}
+
+// Catalogue lists every site of a model, in the order in which a layer computes them. It is made without weights and without a
+// graph, so that a config can be checked before anything is loaded.
+type Catalogue struct {
+	Model string // what messages call the model: "gru classifier"
+	Sites []Sites
+}
+
+// Find returns the description of a site, or an error that names the nearest component or the layers that there are.
+func (c Catalogue) Find(site Site) (Sites, error) {
+	i := slices.IndexFunc(c.Sites, func(s Sites) bool { return s.Component == site.Component })
+	if i < 0 {
+		components := make([]Component, len(c.Sites))
+		for j, s := range c.Sites {
+			components[j] = s.Component
+		}
+		return Sites{}, UnknownName(c.Model, "component", site.Component, components)
+	}
+	if found := c.Sites[i]; site.Layer >= 0 && site.Layer < found.Layers {
+		return found, nil
+	}
+	return Sites{}, &Error{Where: c.Model, Axis: "layer of " + string(site.Component),
+		Got: fmt.Sprint(site.Layer), Wanted: fmt.Sprintf("0 to %d", c.Sites[i].Layers-1)}
+}
+
+// All lists every site, layer by layer.
+func (c Catalogue) All() []Site {
+	var all []Site
+	layers := 0
+	for _, s := range c.Sites {
+		layers = max(layers, s.Layers)
+	}
+	for layer := range layers {
+		for _, s := range c.Sites {
+			if layer < s.Layers {
+				all = append(all, Site{layer, s.Component})
+			}
+		}
+	}
+	return all
+}

@@ -1,0 +1,65 @@
+package interv
+
+import (
+	"fmt"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/govene/govene/internal/safetensors"
+)
+
+// SaveTensors writes float32 and float64 tensors to a safetensors file. The same tensors give the same bytes, and the file appears
+// whole or not at all.
+func SaveTensors(path string, values map[string]*tensors.Tensor) error {
+	var list []safetensors.Tensor
+	for _, name := range sortedKeys(values) {
+		t := values[name]
+		switch t.DType() {
+		case dtypes.Float32:
+			tensors.MustConstFlatData(t, func(flat []float32) {
+				list = append(list, safetensors.FromFloat32s(name, t.Shape().Dimensions, flat))
+			})
+		case dtypes.Float64:
+			list = append(list, safetensors.FromFloat64s(name, t.Shape().Dimensions, floats(t)))
+		default:
+			return &Error{Where: path, Axis: name, Got: t.DType().String(), Wanted: "float32 or float64"}
+		}
+	}
+	return safetensors.Write(path, list, nil)
+}
+
+// LoadTensors reads the tensors of a safetensors file: floating-point ones as float32 (float64 where the file has that), integers
+// as int32.
+func LoadTensors(path string) (map[string]*tensors.Tensor, error) {
+	file, err := safetensors.Read(path)
+	if err != nil {
+		return nil, err
+	}
+	values := map[string]*tensors.Tensor{}
+	for _, t := range file.Tensors {
+		if values[t.Name], err = toTensor(t); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return values, nil
+}
+
+func toTensor(t safetensors.Tensor) (*tensors.Tensor, error) {
+	switch t.DType {
+	case "F64":
+		values, err := t.Float64s()
+		return tensors.FromFlatDataAndDimensions(values, t.Shape...), err
+	case "I32", "I64":
+		values, err := t.Int32s()
+		if err != nil {
+			return nil, err
+		}
+		return tensors.FromFlatDataAndDimensions(values, t.Shape...), nil
+	}
+	values, err := t.Float32s()
+	if err != nil {
+		return nil, err
+	}
+	return tensors.FromFlatDataAndDimensions(values, t.Shape...), nil
+}

@@ -1,0 +1,82 @@
+package interv
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/tensors"
+)
+
+// Weights are a model's tensors by name. They are made once, never change, and lie on a device once for all programs that use
+// them; any number of goroutines may share them.
+type Weights struct {
+	names   []string
+	tensors map[string]*tensors.Tensor
+	dtype   dtypes.DType
+}
+
+// WeightShape is what a model expects of one of its weights.
+type WeightShape struct {
+	Name       string
+	Dimensions []int
+}
+
+// NewWeights checks tensors against what the model expects, both ways: a tensor that is missing, one too many, of the wrong shape
+// or type, or with an element that is not finite is an error that names it. Weights are float32, or all float64. The tensors are
+// kept, not copied.
+func NewWeights(expected []WeightShape, got map[string]*tensors.Tensor) (*Weights, error) {
+	const where = "weights"
+	w := &Weights{tensors: make(map[string]*tensors.Tensor, len(got))}
+	for _, want := range expected {
+		t, ok := got[want.Name]
+		if !ok {
+			return nil, &Error{Where: where, Axis: want.Name, Got: "no such tensor",
+				Wanted: fmt.Sprintf("%v", want.Dimensions), Nearest: nearest(want.Name, sortedKeys(got))}
+		}
+		if !slices.Equal(t.Shape().Dimensions, want.Dimensions) {
+			return nil, &Error{Where: where, Axis: want.Name, Got: fmt.Sprintf("shape %v", t.Shape().Dimensions),
+				Wanted: fmt.Sprintf("%v", want.Dimensions)}
+		}
+		if w.dtype == dtypes.InvalidDType {
+			w.dtype = t.DType()
+		}
+		if t.DType() != w.dtype || t.DType() != dtypes.Float32 && t.DType() != dtypes.Float64 {
+			return nil, &Error{Where: where, Axis: want.Name, Got: t.DType().String(), Wanted: "float32 (or all weights float64)"}
+		}
+		if err := CheckFinite(where+", "+want.Name, t); err != nil {
+			return nil, err
+		}
+		w.names = append(w.names, want.Name)
+		w.tensors[want.Name] = t
+	}
+	for _, name := range sortedKeys(got) {
+		if _, ok := w.tensors[name]; !ok {
+			return nil, &Error{Where: where, Axis: name, Got: "a tensor the model does not have", Wanted: "none",
+				Nearest: nearest(name, w.names)}
+		}
+	}
+	return w, nil
+}
+
+// Names lists the weights in the order in which the model declares them.
+func (w *Weights) Names() []string { return slices.Clone(w.names) }
+
+// Tensor returns a weight, nil if there is none of that name. It must not be changed.
+func (w *Weights) Tensor(name string) *tensors.Tensor { return w.tensors[name] }
+
+// DType is the element type of the weights, and so of the model's activations.
+func (w *Weights) DType() dtypes.DType { return w.dtype }
+
+// Size is the number of parameters.
+func (w *Weights) Size() int {
+	size := 0
+	for _, t := range w.tensors {
+		size += t.Size()
+	}
+	return size
+}
+
+// All returns the weights by name. They must not be changed.
+func (w *Weights) All() map[string]*tensors.Tensor { return maps.Clone(w.tensors) }
