@@ -81,20 +81,20 @@ func (m *Model) layer(layer int, weights interv.Nodes, x *Node, tap *interv.Tap)
 	states := make([]*Node, x.Shape().Dim(1))
 	for t := range states {
 		at := func(component interv.Component, value *Node) *Node { return tap.AtStep(site(component), t, value) }
+		// Rows may join at any announcement, so what was computed before the last one is brought to the rows of now.
 		input := func(x *Node) *Node { return tap.Rows(stepOf(x, t)) }
-		h = tap.Rows(h)
 
-		h2h := split(at(H2HOutput, project(h, "h2h")))
+		h2h := split(at(H2HOutput, project(tap.Rows(h), "h2h")))
 		hReset := at(ResetH2HOutput, h2h[0])
 		hUpdate := at(UpdateH2HOutput, h2h[1])
 		hNew := at(NewH2HOutput, h2h[2])
 
-		reset := at(ResetGateOutput, Sigmoid(at(ResetGateInput, Add(input(xReset), hReset))))
-		update := at(UpdateGateOutput, Sigmoid(at(UpdateGateInput, Add(input(xUpdate), hUpdate))))
-		newGate := at(NewGateOutput, Tanh(at(NewGateInput, Add(input(xNew), Mul(reset, tap.Rows(hNew))))))
+		reset := at(ResetGateOutput, Sigmoid(at(ResetGateInput, Add(input(xReset), tap.Rows(hReset)))))
+		update := at(UpdateGateOutput, Sigmoid(at(UpdateGateInput, Add(input(xUpdate), tap.Rows(hUpdate)))))
+		newGate := at(NewGateOutput, Tanh(at(NewGateInput, Add(input(xNew), Mul(tap.Rows(reset), tap.Rows(hNew))))))
 
-		update = tap.Rows(update)
-		h = at(CellOutput, Add(Mul(update, tap.Rows(h)), Mul(OneMinus(update), newGate)))
+		update, h, newGate = tap.Rows(update), tap.Rows(h), tap.Rows(newGate)
+		h = at(CellOutput, Add(Mul(update, h), Mul(OneMinus(update), newGate)))
 		states[t] = h
 	}
 	for t := range states {
