@@ -113,6 +113,10 @@ func (p planned) featureLists(ids [][]int, batch int) ([][]int, error) {
 	}
 	lists := make([][]int, batch)
 	for i, row := range ids {
+		if len(row) == 0 {
+			return nil, &Error{Axis: fmt.Sprintf("subspaces of example %d", i), Got: "no ids",
+				Wanted: "at least one (nil subspaces mean all features, a nil location leaves the representation out)"}
+		}
 		seen := map[int]bool{}
 		for _, id := range row {
 			axis := fmt.Sprintf("subspaces of example %d", i)
