@@ -43,6 +43,7 @@ type Case struct {
 		Gradients        map[string]string `json:"gradients"`
 		TangentGradients map[string]string `json:"tangent_gradients"`
 		CompareMask      string            `json:"compare_mask"`
+		BaseTokenIDs     string            `json:"base_token_ids"`
 		TokenIDs         string            `json:"token_ids"`
 		StepLogits       string            `json:"step_logits"`
 	} `json:"expected"`

@@ -116,22 +116,27 @@ func cut(data []byte) (header, body []byte, err error) {
 	if len(data) < 8 {
 		return nil, nil, fmt.Errorf("got %d bytes, wanted at least 8: not a safetensors file", len(data))
 	}
-	switch {
-	case bytes.HasPrefix(data, []byte("PK\x03\x04")):
-		return nil, nil, fmt.Errorf("got a zip archive (as torch.save writes), wanted a safetensors file")
-	case data[0] == 0x80 && data[1] <= 5 && data[1] >= 2 && data[7] != 0:
-		return nil, nil, fmt.Errorf("got a Python pickle, wanted a safetensors file")
-	case data[0] == '{' && data[7] != 0:
-		return nil, nil, fmt.Errorf("got JSON text, wanted a safetensors file")
-	}
 	length := binary.LittleEndian.Uint64(data)
 	if length > maxHeader {
-		return nil, nil, fmt.Errorf("got a header of %d bytes, wanted at most %d: not a safetensors file", length, maxHeader)
+		return nil, nil, fmt.Errorf("got %s, wanted a safetensors file: its first 8 bytes are no length of a header", looksLike(data))
 	}
 	if uint64(len(data)-8) < length {
 		return nil, nil, fmt.Errorf("got %d bytes after the length, wanted a header of %d: the file is cut short", len(data)-8, length)
 	}
 	return data[8 : 8+length], data[8+length:], nil
+}
+
+// looksLike tells by its first bytes what a foreign file may be.
+func looksLike(data []byte) string {
+	switch {
+	case bytes.HasPrefix(data, []byte("PK\x03\x04")):
+		return "a zip archive (torch.save writes such)"
+	case data[0] == 0x80:
+		return "a Python pickle"
+	case data[0] == '{':
+		return "JSON text"
+	}
+	return "a file of another format"
 }
 
 type field struct {

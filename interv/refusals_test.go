@@ -1,0 +1,192 @@
+package interv_test
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/govene/govene/interv"
+	"github.com/govene/govene/interv/gru"
+)
+
+// wantRefusal checks that err is an *interv.Error whose message has all of the words.
+func wantRefusal(t *testing.T, err error, words ...string) {
+	t.Helper()
+	var refusal *interv.Error
+	if !errors.As(err, &refusal) {
+		t.Fatalf("got %v, wanted an *interv.Error", err)
+	}
+	for _, word := range words {
+		if !strings.Contains(err.Error(), word) {
+			t.Errorf("got %q, wanted it to say %q", err, word)
+		}
+	}
+	if strings.Contains(err.Error(), "\n") {
+		t.Errorf("got %q, wanted one line", err)
+	}
+}
+
+func TestConfigRefusals(t *testing.T) {
+	model := gru.MustNewClassifier(gru.Config{Layers: 2, Width: 4}, 1)
+	rotation := func(rank int, parts ...[]int) interv.Representation {
+		return interv.Representation{Component: gru.CellOutput, Intervention: interv.LowRankRotatedSpace{Rank: rank}, SubspacePartition: parts}
+	}
+	linked := func(r interv.Representation) interv.Representation { r.Link = "a"; return r }
+	for name, c := range map[string]struct {
+		representations []interv.Representation
+		words           []string
+	}{
+		"unknown component": {[]interv.Representation{{Component: "cell_outptu", Intervention: interv.Vanilla{}}},
+			[]string{"representation 0", `"cell_outptu"`, "reset_gate_output", `did you mean "cell_output"`}},
+		"layer out of range": {[]interv.Representation{{Layer: 2, Component: gru.CellOutput, Intervention: interv.Vanilla{}}},
+			[]string{"layer of cell_output", "got 2", "0 to 1"}},
+		"negative layer": {[]interv.Representation{{Layer: -1, Component: gru.CellOutput, Intervention: interv.Vanilla{}}},
+			[]string{"got -1", "0 to 1"}},
+		"unknown unit": {[]interv.Representation{{Component: gru.CellOutput, Unit: "pos", Intervention: interv.Vanilla{}}},
+			[]string{"unit", `"pos"`, "one of t"}},
+		"no intervention":  {[]interv.Representation{{Component: gru.CellOutput}}, []string{"intervention", "none"}},
+		"rank 0":           {[]interv.Representation{rotation(0)}, []string{"rank", "got 0", "1 to the width, 4"}},
+		"rank too high":    {[]interv.Representation{rotation(5)}, []string{"rank", "got 5", "1 to the width, 4"}},
+		"overlapping part": {[]interv.Representation{rotation(3, []int{0, 1}, []int{1, 2})}, []string{"part 1", "feature 1", "part 0", "interv.Range"}},
+		"overrunning part": {[]interv.Representation{rotation(3, interv.Range(0, 2), interv.Range(2, 4))}, []string{"part 1", "feature 3", "0 to 2"}},
+		"empty part":       {[]interv.Representation{rotation(3, interv.Range(1, 1))}, []string{"part 0", "no features"}},
+		"units together": {[]interv.Representation{{Component: gru.CellOutput, MaxUnits: 2, Intervention: interv.RotatedSpace{}}},
+			[]string{"max units", "got 2", "0 or 1"}},
+		"link of different interventions": {[]interv.Representation{linked(rotation(1)), linked(rotation(2))}, []string{"representation 1", `link "a"`, "Rank:2", "Rank:1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := interv.New(engine, model, interv.Config{Representations: c.representations})
+			wantRefusal(t, err, c.words...)
+		})
+	}
+}
+
+func TestCallRefusals(t *testing.T) {
+	model := gru.MustNewClassifier(gru.Config{Layers: 1, Width: 2}, 1)
+	vanilla := interv.MustNew(engine, model, interv.Config{Representations: []interv.Representation{{Component: gru.CellOutput, Intervention: interv.Vanilla{}}}})
+	rotated := interv.MustNew(engine, model, interv.Config{Representations: []interv.Representation{{Component: gru.CellOutput,
+		Intervention: interv.LowRankRotatedSpace{Rank: 2}, SubspacePartition: [][]int{interv.Range(0, 1), interv.Range(1, 2)}}}})
+	zero := interv.MustNew(engine, model, interv.Config{Representations: []interv.Representation{{Component: gru.CellOutput, Intervention: interv.Zero{}}}})
+	boundless := interv.MustNew(engine, model, interv.Config{Representations: []interv.Representation{{Component: gru.CellOutput, Intervention: interv.BoundlessRotatedSpace{}}}})
+	embeds := func(t *tensors.Tensor) interv.Inputs { return interv.Inputs{"inputs_embeds": t} }
+	good := func() interv.Call {
+		return interv.Call{Base: embeds(random(1, 10, 6, 2)), Sources: []interv.Inputs{embeds(random(2, 10, 6, 2))},
+			Locations: []*interv.Location{interv.FromTo(interv.Repeat(10, 1), interv.Repeat(10, 2))}}
+	}
+	if _, err := vanilla.Run(good()); err != nil {
+		t.Fatal(err)
+	}
+	ragged := interv.Repeat(10, 1)
+	ragged[3] = []int{1, 2}
+	bad := random(1, 10, 6, 2)
+	tensors.MustMutableFlatData(bad, func(flat []float32) { flat[13] = float32(math.NaN()) })
+	for name, c := range map[string]struct {
+		iv     *interv.Intervenable
+		change func(c *interv.Call)
+		words  []string
+	}{
+		"step out of range": {vanilla, func(c *interv.Call) { c.Locations[0].Base[4][0] = 6 }, []string{"base locations of example 4", "step 6", "0 to 5"}},
+		"negative step":     {vanilla, func(c *interv.Call) { c.Locations[0].Source[4][0] = -1 }, []string{"source locations of example 4", "step -1", "0 to 5"}},
+		"step twice": {vanilla, func(c *interv.Call) { c.Locations[0] = interv.FromTo(interv.Repeat(10, 1, 2), interv.Repeat(10, 3, 3)) },
+			[]string{"step 3 twice"}},
+		"ragged locations": {vanilla, func(c *interv.Call) { c.Locations[0].Base = ragged }, []string{"example 3", "2 units", "1, as for example 0"}},
+		"9 of 10 examples": {vanilla, func(c *interv.Call) { c.Locations[0].Base = interv.Repeat(9, 1) }, []string{"base locations", "9 examples", "10, the batch"}},
+		"more units than source": {vanilla, func(c *interv.Call) { c.Locations[0].Source = interv.Repeat(10, 1, 2) },
+			[]string{"source locations", "2 units", "1, as many"}},
+		"no locations":   {vanilla, func(c *interv.Call) { c.Locations = nil }, []string{"locations", "0 entries", "1, one for each"}},
+		"wrong width":    {vanilla, func(c *interv.Call) { c.Base = embeds(random(1, 10, 6, 3)) }, []string{"base: inputs_embeds", "[10 6 3]", "2]"}},
+		"float64 inputs": {vanilla, func(c *interv.Call) { c.Base = embeds(tensors.FromValue([][][]float64{{{1, 2}}})) }, []string{"Float64", "Float32"}},
+		"empty batch": {vanilla, func(c *interv.Call) { c.Base = embeds(tensors.FromFlatDataAndDimensions([]float32{}, 0, 6, 2)) },
+			[]string{"[0 6 2]", "≥1"}},
+		"NaN input":       {vanilla, func(c *interv.Call) { c.Base = embeds(bad) }, []string{"base, inputs_embeds", "element 13", "NaN"}},
+		"unknown input":   {vanilla, func(c *interv.Call) { c.Base["input_embeds"] = bad }, []string{`"input_embeds"`, `did you mean "inputs_embeds"`}},
+		"source missing":  {vanilla, func(c *interv.Call) { c.Sources = nil }, []string{"source", "none", "vanilla reads a source"}},
+		"source too many": {vanilla, func(c *interv.Call) { c.Sources = append(c.Sources, c.Sources[0]) }, []string{"sources", "2 entries", "1, one for each"}},
+		"source unused":   {zero, func(c *interv.Call) {}, []string{"zero reads no source"}},
+		"batch of source": {vanilla, func(c *interv.Call) { c.Sources[0] = embeds(random(2, 3, 6, 2)) }, []string{"batch of 3", "10, the base's"}},
+		"subspace id":     {rotated, func(c *interv.Call) { c.Subspaces = [][][]int{interv.Repeat(10, 2)} }, []string{"subspaces of example 0", "part 2", "0 to 1"}},
+		"subspace twice":  {rotated, func(c *interv.Call) { c.Subspaces = [][][]int{interv.Repeat(10, 1, 1)} }, []string{"part 1 twice"}},
+		"empty subspace":  {rotated, func(c *interv.Call) { c.Subspaces = [][][]int{interv.Repeat(10)} }, []string{"no ids", "at least one"}},
+		"no subspaces":    {boundless, func(c *interv.Call) { c.Subspaces = [][][]int{interv.Repeat(10, 1)} }, []string{"takes no subspace"}},
+		"activations of the wrong width": {vanilla, func(c *interv.Call) {
+			c.Sources, c.Locations[0].Source, c.Activations = nil, nil, []*tensors.Tensor{random(1, 3)}
+		}, []string{"activations", "[3]", "[2], [1 2] or [10 1 2]"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			call := good()
+			c.change(&call)
+			_, err := c.iv.Run(call)
+			wantRefusal(t, err, c.words...)
+		})
+	}
+}
+
+func TestWeightRefusals(t *testing.T) {
+	config := gru.Config{Layers: 1, Width: 2}
+	for name, c := range map[string]struct {
+		change func(weights map[string]*tensors.Tensor)
+		words  []string
+	}{
+		"NaN": {func(w map[string]*tensors.Tensor) {
+			w["score.weight"] = tensors.FromValue([][]float32{{1, 2}, {3, float32(math.NaN())}})
+		}, []string{"score.weight", "element 3", "NaN"}},
+		"missing":     {func(w map[string]*tensors.Tensor) { delete(w, "score.weight") }, []string{"score.weight", "no such tensor"}},
+		"surplus":     {func(w map[string]*tensors.Tensor) { w["score.wieght"] = w["score.weight"] }, []string{"score.wieght", `did you mean "score.weight"`}},
+		"wrong shape": {func(w map[string]*tensors.Tensor) { w["score.weight"] = random(1, 2, 3) }, []string{"score.weight", "[2 3]", "[2 2]"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			weights := gru.MustNewClassifier(config, 1).Weights().All()
+			c.change(weights)
+			_, err := gru.WithWeights(config, weights)
+			wantRefusal(t, err, c.words...)
+		})
+	}
+	_, err := gru.NewClassifier(gru.Config{Layers: 1}, 1)
+	wantRefusal(t, err, "Width", "got 0", "at least 1")
+}
+
+func TestParameterRefusals(t *testing.T) {
+	model := gru.MustNewClassifier(gru.Config{Layers: 1, Width: 2}, 1)
+	iv := interv.MustNew(engine, model, interv.Config{Representations: []interv.Representation{{Component: gru.CellOutput, Intervention: interv.RotatedSpace{}}}})
+	before := flat(iv.Parameters()["0.rotation"])
+	set := func(name string, value any) error {
+		return iv.SetParameters(map[string]*tensors.Tensor{name: tensors.MustFromAnyValue(value)})
+	}
+	wantRefusal(t, set("0.rotatoin", [][]float32{{1, 0}, {0, 1}}), `did you mean "0.rotation"`)
+	wantRefusal(t, set("0.rotation", [][]float32{{1, 0}}), "shape")
+	wantRefusal(t, set("0.rotation", [][]float32{{1, 1}, {0, 1}}), "orthonormality", "columns 0 and 1")
+	wantSame(t, "the rotation", flat(iv.Parameters()["0.rotation"]), before)
+}
+
+func TestLossRefusals(t *testing.T) {
+	model := gru.MustNewClassifier(gru.Config{Layers: 1, Width: 2}, 1)
+	call := interv.Call{Base: interv.Inputs{"inputs_embeds": random(1, 1, 2, 2)}, Sources: []interv.Inputs{{"inputs_embeds": random(2, 1, 2, 2)}},
+		Locations: []*interv.Location{interv.FromTo(interv.Repeat(1, 0), interv.Repeat(1, 1))}}
+	of := func(i interv.Intervention, loss interv.Loss) error {
+		iv := interv.MustNew(engine, model, interv.Config{Representations: []interv.Representation{{Component: gru.CellOutput, Intervention: i}}})
+		_, err := iv.Gradient(loss).Run(call)
+		return err
+	}
+	wantRefusal(t, of(interv.RotatedSpace{}, func(output *Node, _ interv.Nodes) *Node { return output }), "loss", "a scalar")
+	wantRefusal(t, of(interv.Vanilla{}, func(output *Node, _ interv.Nodes) *Node { return ReduceAllSum(output) }), "trainable parameters", "none")
+}
+
+func TestAGoFunctionRunsButCannotBeSaved(t *testing.T) {
+	model := gru.MustNewClassifier(gru.Config{Layers: 1, Width: 2}, 1)
+	mean := interv.Func{Title: "mean", Build: func(base, source *Node) *Node { return MulScalar(Add(base, source), 0.5) }}
+	config := interv.Config{Representations: []interv.Representation{{Component: gru.CellOutput, Intervention: mean}}}
+	base := interv.Inputs{"inputs_embeds": random(1, 1, 2, 2)}
+	loc := interv.FromTo(interv.Repeat(1, 1), interv.Repeat(1, 1))
+	iv := interv.MustNew(engine, model, config)
+	wantClose(t, "mean of itself", flat(iv.MustRun(interv.Call{Base: base, Sources: []interv.Inputs{base}, Locations: []*interv.Location{loc}}).Output),
+		flat(iv.MustForward(base)), 1e-6)
+	_, err := json.Marshal(config)
+	wantRefusal(t, err, "layer 0 cell_output", "mean", "a Go function cannot be saved")
+	wantRefusal(t, iv.Save(filepath.Join(t.TempDir(), "saved")), "a Go function cannot be saved")
+}
