@@ -45,6 +45,7 @@ type Case struct {
 		CompareMask      string            `json:"compare_mask"`
 		BaseTokenIDs     string            `json:"base_token_ids"`
 		TokenIDs         string            `json:"token_ids"`
+		BaseStepLogits   string            `json:"base_step_logits"`
 		StepLogits       string            `json:"step_logits"`
 	} `json:"expected"`
 	Tolerance struct {
