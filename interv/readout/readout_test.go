@@ -1,0 +1,62 @@
+package readout_test
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/govene/govene/backend"
+	"github.com/govene/govene/interv"
+	"github.com/govene/govene/interv/readout"
+)
+
+// words is a tokenizer whose tokens are words.
+type words []string
+
+func (w words) Decode(ids []int) (text string) {
+	for _, id := range ids {
+		text += w[id]
+	}
+	return text
+}
+
+var vocabulary = words{"the", " cat", "\n", " sat"}
+
+func ExampleTopVals() {
+	top, err := readout.TopVals(vocabulary, []float32{0.125, 0.5, 0.25, 0.125}, 3)
+	if err != nil {
+		fmt.Println(err)
+	}
+	fmt.Print(top)
+	// Output:
+	// _cat                 0.5
+	// \n                   0.25
+	// the                  0.125
+}
+
+func TestTopValsRefusals(t *testing.T) {
+	var refusal *interv.Error
+	for _, n := range []int{0, 5} {
+		if _, err := readout.TopVals(vocabulary, make([]float32, 4), n); !errors.As(err, &refusal) {
+			t.Errorf("n = %d: got %v, wanted an *interv.Error", n, err)
+		}
+	}
+	if _, err := readout.TopVals(vocabulary, []float32{float32(math.NaN())}, 1); !errors.As(err, &refusal) {
+		t.Errorf("NaN: got %v, wanted an *interv.Error", err)
+	}
+}
+
+func TestEmbedToDistrib(t *testing.T) {
+	embeddings := tensors.FromValue([][]float32{{1, 0}, {0, 2}, {0, 0}})
+	x := tensors.FromValue([][]float32{{float32(math.Log(2)), float32(math.Log(3)) / 2}})
+	got := tensors.MustCopyFlatData[float32](MustExecOnce(backend.MustNew(), readout.EmbedToDistrib, x, embeddings))
+	want := []float32{2. / 6, 3. / 6, 1. / 6}
+	if !slices.EqualFunc(got, want, func(a, b float32) bool { return math.Abs(float64(a-b)) < 1e-6 }) {
+		t.Errorf("got %v, wanted %v", got, want)
+	}
+}
