@@ -205,7 +205,6 @@ func notAnnounced(site Site, got, wanted int) *Error {
 // writes are the actions on the base run.
 type writes struct {
 	build  *builder
-	record recorder
 	bySite map[Site][]int
 	edits  []*edit // one a representation; nil for one that does not take part
 	fired  []int   // positions at which each was applied
