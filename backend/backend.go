@@ -27,6 +27,8 @@ import (
 
 	"github.com/gomlx/compute"
 	_ "github.com/gomlx/compute/gobackend" // registers "go"
+
+	"github.com/govene/govene/internal/nearest"
 )
 
 // GoSequential names the pure-Go backend with the operations of a graph run one after the other.
@@ -141,7 +143,7 @@ func named(name string) (Choice, error) {
 			return wrong("%w; there are %s", errNotLinked, strings.Join(engines, ", "))
 		}
 		return wrong("there is no backend %q; there are %s; the nearest is %q",
-			engine, strings.Join(engines, ", "), nearest(engine, engines))
+			engine, strings.Join(engines, ", "), nearest.Name(engine, engines))
 	}
 	if engine == "go" {
 		return Choice{name, compute.ConfigEnvVar + " names it"}, nil
@@ -162,37 +164,11 @@ func named(name string) (Choice, error) {
 		names = append(names, found.name)
 	}
 	return wrong("there is no XLA plugin %q; there are %s; the nearest is %q",
-		pluginName, strings.Join(names, ", "), nearest(pluginName, names))
+		pluginName, strings.Join(names, ", "), nearest.Name(pluginName, names))
 }
 
 // engineOf returns what stands before the colon of a configuration such as "go:ops_sequential".
 func engineOf(name string) string {
 	engine, _, _ := strings.Cut(name, ":")
 	return engine
-}
-
-// nearest returns the candidate with the fewest edits from name.
-func nearest(name string, candidates []string) string {
-	return slices.MinFunc(candidates, func(a, b string) int { return edits(name, a) - edits(name, b) })
-}
-
-// edits is the Levenshtein distance between a and b.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			substitute := diagonal
-			if a[i] != b[j] {
-				substitute++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(substitute, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }

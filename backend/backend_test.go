@@ -124,20 +124,3 @@ func TestMustPanics(t *testing.T) {
 		}()
 	}
 }
-
-func TestNearest(t *testing.T) {
-	names := []string{"go", "hlo", "shlo", "stablehlo", "xla"}
-	for name, want := range map[string]string{"xl": "xla", "gol": "go", "stable": "stablehlo", "": "go"} {
-		if got := nearest(name, names); name != "XLA" && got != want {
-			t.Errorf("nearest(%q) = %q, want %q", name, got, want)
-		}
-	}
-	for _, c := range []struct {
-		a, b string
-		want int
-	}{{"", "", 0}, {"", "abc", 3}, {"kitten", "sitting", 3}, {"flaw", "lawn", 2}} {
-		if got := edits(c.a, c.b); got != c.want {
-			t.Errorf("edits(%q, %q) = %d, want %d", c.a, c.b, got, c.want)
-		}
-	}
-}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/govene/govene/internal/nearest"
 )
 
 // Error says what is wrong with a config, a call or data, in terms of the user's own words: which part it was found in, along which
@@ -58,40 +60,8 @@ func UnknownName[Name ~string](where, axis string, got Name, valid []Name) *Erro
 		Where: where, Axis: axis,
 		Got:     fmt.Sprintf("%q", string(got)),
 		Wanted:  "one of " + strings.Join(names, ", "),
-		Nearest: nearest(string(got), names),
+		Nearest: nearest.Name(string(got), names),
 	}
-}
-
-// nearest is the name with the smallest edit distance to got, or "" if all differ in more than half of their letters.
-func nearest(got string, names []string) string {
-	best, bestDistance := "", 1+max(2, len(got)/2)
-	for _, name := range names {
-		if distance := editDistance(got, name); distance < bestDistance {
-			best, bestDistance = name, distance
-		}
-	}
-	return best
-}
-
-// editDistance is Levenshtein's: the least number of letters inserted, deleted or replaced to turn a into b.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replaced := diagonal
-			if a[i] != b[j] {
-				replaced++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // sortedKeys lists a map's keys in order, so that programs, files and messages do not depend on map order.

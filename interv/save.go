@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 
 	"github.com/gomlx/compute"
+
+	"github.com/govene/govene/internal/nearest"
 )
 
 // The files of a saved Intervenable, and the version of their format.
@@ -75,7 +77,7 @@ func Load(backend compute.Backend, model Model, folder string) (*Intervenable, e
 	}
 	for _, key := range iv.keys() {
 		if _, ok := values[key.String()]; !ok {
-			return nil, &Error{Where: path, Axis: key.String(), Got: "no such tensor", Wanted: "one", Nearest: nearest(key.String(), sortedKeys(values))}
+			return nil, &Error{Where: path, Axis: key.String(), Got: "no such tensor", Wanted: "one", Nearest: nearest.Name(key.String(), sortedKeys(values))}
 		}
 	}
 	return iv, Within(path, iv.SetParameters(values))

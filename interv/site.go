@@ -32,10 +32,11 @@ const (
 // [batch, positions, width], or [batch, heads, positions, width] where Heads is not 0.
 type Sites struct {
 	Component Component
-	Layers    int    // the component exists in layers 0 to Layers-1
-	Width     int    // size of the last axis
-	Heads     int    // size of the head axis, 0 for none
-	Units     []Unit // the units a location may count in; the first is the default
+	Layers    int       // the component exists in layers 0 to Layers-1
+	Width     int       // size of the last axis; 0 if it varies with the run, as that of attention weights
+	Heads     int       // size of the head axis, 0 for none
+	Units     []Unit    // the units a location may count in; the first is the default
+	Input     Component // what the module whose output this is has as its input, of the same width; empty if it is no module's
 }
 
 // Catalogue lists every site of a model, in the order in which a layer computes them. It is made without weights and without a

@@ -7,6 +7,8 @@ import (
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/govene/govene/internal/nearest"
 )
 
 // Weights are a model's tensors by name. They are made once, never change, and lie on a device once for all programs that use
@@ -33,7 +35,7 @@ func NewWeights(expected []WeightShape, got map[string]*tensors.Tensor) (*Weight
 		t, ok := got[want.Name]
 		if !ok {
 			return nil, &Error{Where: where, Axis: want.Name, Got: "no such tensor",
-				Wanted: fmt.Sprintf("%v", want.Dimensions), Nearest: nearest(want.Name, sortedKeys(got))}
+				Wanted: fmt.Sprintf("%v", want.Dimensions), Nearest: nearest.Name(want.Name, sortedKeys(got))}
 		}
 		if !slices.Equal(t.Shape().Dimensions, want.Dimensions) {
 			return nil, &Error{Where: where, Axis: want.Name, Got: fmt.Sprintf("shape %v", t.Shape().Dimensions),
@@ -54,7 +56,7 @@ func NewWeights(expected []WeightShape, got map[string]*tensors.Tensor) (*Weight
 	for _, name := range sortedKeys(got) {
 		if _, ok := w.tensors[name]; !ok {
 			return nil, &Error{Where: where, Axis: name, Got: "a tensor the model does not have", Wanted: "none",
-				Nearest: nearest(name, w.names)}
+				Nearest: nearest.Name(name, w.names)}
 		}
 	}
 	return w, nil
