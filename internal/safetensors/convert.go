@@ -8,25 +8,44 @@ import (
 
 // Float32s returns the elements of a floating-point tensor as float32, rounding those of F64.
 func (t Tensor) Float32s() ([]float32, error) {
-	size := sizes[t.DType]
-	var read func(b []byte) float32
-	switch t.DType {
-	case "F32":
-		read = func(b []byte) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(b)) }
-	case "F64":
-		read = func(b []byte) float32 { return float32(math.Float64frombits(binary.LittleEndian.Uint64(b))) }
-	case "BF16":
-		read = func(b []byte) float32 { return math.Float32frombits(uint32(binary.LittleEndian.Uint16(b)) << 16) }
-	case "F16":
-		read = func(b []byte) float32 { return fromHalf(binary.LittleEndian.Uint16(b)) }
-	default:
+	if !Floating(t.DType) {
 		return nil, fmt.Errorf("tensor %q: got element type %s, wanted F32, F64, F16 or BF16", t.Name, t.DType)
 	}
-	values := make([]float32, len(t.Data)/size)
-	for i := range values {
-		values[i] = read(t.Data[i*size:])
-	}
+	values := make([]float32, int64(len(t.Data))/sizes[t.DType])
+	ToFloat32(values, t.DType, t.Data)
 	return values, nil
+}
+
+// Floating tells whether [ToFloat32] converts an element type.
+func Floating(dtype string) bool {
+	return dtype == "F32" || dtype == "F64" || dtype == "F16" || dtype == "BF16"
+}
+
+// Size is the bytes of one element of a type.
+func Size(dtype string) int { return int(sizes[dtype]) }
+
+// ToFloat32 converts the bytes of len(values) floating-point numbers, rounding those of F64.
+func ToFloat32(values []float32, dtype string, data []byte) {
+	switch dtype {
+	case "F32":
+		for i := range values {
+			values[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
+		}
+	case "F64":
+		for i := range values {
+			values[i] = float32(math.Float64frombits(binary.LittleEndian.Uint64(data[8*i:])))
+		}
+	case "BF16":
+		for i := range values {
+			values[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(data[2*i:])) << 16)
+		}
+	case "F16":
+		for i := range values {
+			values[i] = fromHalf(binary.LittleEndian.Uint16(data[2*i:]))
+		}
+	default:
+		panic("safetensors: no conversion of " + dtype)
+	}
 }
 
 // fromHalf widens an IEEE 754 half-precision number.
@@ -34,7 +53,7 @@ func fromHalf(h uint16) float32 {
 	sign, exponent, fraction := uint32(h>>15)<<31, int(h>>10&31), uint32(h&1023)
 	switch exponent {
 	case 0: // zero and subnormal numbers: fraction · 2⁻²⁴
-		value := float32(fraction) * float32(math.Ldexp(1, -24))
+		value := float32(fraction) * 0x1p-24
 		return math.Float32frombits(math.Float32bits(value) | sign)
 	case 31:
 		return math.Float32frombits(sign | 255<<23 | fraction<<13)
@@ -61,11 +80,10 @@ func (t Tensor) Float64s() ([]float64, error) {
 
 // Int32s returns the elements of an I32 or I64 tensor; one that does not fit is an error.
 func (t Tensor) Int32s() ([]int32, error) {
-	size := sizes[t.DType]
 	if t.DType != "I32" && t.DType != "I64" {
 		return nil, fmt.Errorf("tensor %q: got element type %s, wanted I32 or I64", t.Name, t.DType)
 	}
-	values := make([]int32, len(t.Data)/size)
+	values := make([]int32, int64(len(t.Data))/sizes[t.DType])
 	for i := range values {
 		if t.DType == "I32" {
 			values[i] = int32(binary.LittleEndian.Uint32(t.Data[i*4:]))

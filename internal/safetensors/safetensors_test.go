@@ -85,11 +85,15 @@ func TestRefusals(t *testing.T) {
 		"negative shape":    {file(`{"a":{"dtype":"U8","shape":[-1],"data_offsets":[0,1]}}`, 1), "[-1]"},
 		"overflowing shape": {file(`{"a":{"dtype":"F64","shape":[4294967296,4294967296],"data_offsets":[0,0]}}`), "product fits"},
 		"wrong size":        {file(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}`, 1, 2, 3, 4), "got 4 bytes, wanted 8"},
-		"beyond the file":   {file(`{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}`, 1), "within 1 bytes"},
+		"beyond the file":   {file(`{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}`, 1), "cut short"},
 		"gap":               {file(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}`, 1, 2), "gap"},
 		"surplus bytes":     {file(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, 1, 2), "wanted 1"},
 		"overlap": {file(`{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}`, 1, 2),
 			"overlap"},
+		"no shape":              {file(`{"a":{"dtype":"U8","data_offsets":[0,1]}}`, 1), "no shape"},
+		"fractional offset":     {file(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[0.5,1]}}`, 1), "[start, end]"},
+		"three offsets":         {file(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1,2]}}`, 1), "[start, end]"},
+		"pointer":               {[]byte("version https://git-lfs.github.com/spec/v1\n"), "Git LFS"},
 		"text after the header": {file(`{} {}`), "after the object"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -98,6 +102,43 @@ func TestRefusals(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestParseIndex(t *testing.T) {
+	files, err := ParseIndex([]byte(`{"metadata": {"total_size": 8}, "weight_map": {"a": "x-1-of-2.safetensors", "b": "x-2-of-2.safetensors"}}`))
+	if err != nil || len(files) != 2 || files["b"] != "x-2-of-2.safetensors" {
+		t.Errorf("got %v (%v)", files, err)
+	}
+	for text, word := range map[string]string{
+		``:                         "JSON object",
+		`{}`:                       "weight_map",
+		`{"weight_map": 1}`:        "JSON object",
+		`{"weight_map": {}}`:       "no tensors",
+		`{"weight_map": {"a": 1}}`: `"a"`,
+		`{"weight_map": {"a": "../x.safetensors"}}`:                        "plain name",
+		`{"weight_map": {"a": "c:x.safetensors"}}`:                         "plain name",
+		`{"weight_map": {"a": "\\x.safetensors"}}`:                         "plain name",
+		`{"weight_map": {"a": "x.bin"}}`:                                   "plain name",
+		`{"weight_map": {"a": "x.safetensors", "a": "y.safetensors"}}`:     "twice",
+		`{"weight_map": {"a": "x.safetensors"}, "weight_map": {"b": "y"}}`: "twice",
+	} {
+		if _, err := ParseIndex([]byte(text)); err == nil || !strings.Contains(err.Error(), word) {
+			t.Errorf("%s: got %v, wanted an error that says %q", text, err, word)
+		}
+	}
+}
+
+func FuzzParseIndex(f *testing.F) {
+	f.Add([]byte(`{"metadata": {"total_size": 8}, "weight_map": {"a": "x-1-of-2.safetensors", "b": "x-2-of-2.safetensors"}}`))
+	f.Add([]byte(`{"weight_map": {"a": "../x.safetensors"}}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		files, err := ParseIndex(text)
+		for name, file := range files {
+			if err != nil || filepath.Base(file) != file || filepath.Ext(file) != ".safetensors" {
+				t.Errorf("%q: got file %q (%v)", name, file, err)
+			}
+		}
+	})
 }
 
 func FuzzDecode(f *testing.F) {
