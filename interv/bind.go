@@ -3,74 +3,90 @@ package interv
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
-// A call is bound to a config before it runs: everything is validated, and locations and subspaces become small index tensors,
-// the runtime inputs of a program. A location becomes a map over all units of the base: for each, the row of the source that
-// goes there, or −1 for a unit that is left as it is. Its shape depends on the run's extent alone, so any number of units, at
-// any places, runs the same program.
+// A call is bound to a config before it runs: everything is validated, and locations and subspaces become small index tensors, the
+// runtime inputs of a program. Where an intervention has no parameters, or its site is computed step by step, a location becomes a
+// map over all units of the run that is edited: for each, the row of the source that goes there, or −1 for a unit that is left as it
+// is. Its shape depends on the run's extent alone, so any number of units, at any places, runs the same program. Other interventions
+// work on the located units alone, so that their matrix products are no larger than they need be; the count of units is then part of
+// the program.
 type bound struct {
 	call    Call
-	extent  Extent
-	runs    []sourceRun
-	actions []action // one a representation
+	runs    []boundRun // in the order in which they are built; the last is the base's
+	actions []action   // one a representation
 }
 
-// sourceRun is a source that is run in the program; representations given the same tensors share one.
-type sourceRun struct {
+// boundRun is one run of the model. In parallel mode groups that are given the same tensors share one.
+type boundRun struct {
 	inputs Inputs
 	extent Extent
 }
 
 // action is what one representation does in one call.
 type action struct {
-	active   bool
-	run      int             // the source run read, −1 for none
-	given    *tensors.Tensor // activations in place of a source, as rows [rows, width]; nil for none
-	from     *tensors.Tensor // [batch, positions] int32: the source row for each base unit, −1 for none; nil if it collects
-	at       *tensors.Tensor // [batch, units] int32: the base rows to collect; nil if it does not collect
+	active bool
+	read   int             // the run read, −1 for none
+	write  int             // the run edited
+	given  *tensors.Tensor // activations in place of a source; nil for none
+	shape  []int           // of the located units in an example
+
+	hit      *tensors.Tensor // [batch, (heads,) positions] int32, of the run edited: what goes to each unit, −1 for none. See below
+	at       *tensors.Tensor // [batch, units] int32: the located units of the run edited; nil if the action is not gathered
+	from     *tensors.Tensor // [batch, units] int32: the source row of each located unit; nil if it is not gathered or reads nothing
 	selected *tensors.Tensor // [batch, features]: 1 for features in the subspace; nil for all
 	features *tensors.Tensor // [batch, features] int32: the features to collect, in order; nil for all
 }
 
+// The entries of hit are rows of the source or, for a gathered action, of the located units.
+
+func (b *bound) base() boundRun { return b.runs[len(b.runs)-1] }
+
 func (iv *Intervenable) bind(call Call) (*bound, error) {
-	b := &bound{call: call, actions: make([]action, len(iv.plan))}
-	var err error
-	if b.extent, err = iv.model.Check(call.Base); err != nil {
-		return nil, Within("base", err)
-	}
-	if err := b.checkCounts(len(iv.plan)); err != nil {
+	b := &bound{call: call, actions: make([]action, len(iv.plan.representations))}
+	if err := b.checkCounts(iv.plan); err != nil {
 		return nil, err
 	}
-	for name, label := range call.Labels {
-		if err := CheckFinite("labels, "+name, label); err != nil {
+	for _, name := range sortedKeys(call.Labels) {
+		if err := CheckFinite("labels, "+name, call.Labels[name]); err != nil {
 			return nil, err
 		}
 	}
-	for i, p := range iv.plan {
-		if b.actions[i], err = b.bindAction(iv, i, p); err != nil {
-			return nil, Within(where(i, p.Site()), err)
+	runOf, err := b.bindRuns(iv)
+	if err != nil {
+		return nil, err
+	}
+	for i, p := range iv.plan.representations {
+		if b.actions[i], err = b.bindAction(iv, i, p, runOf); err != nil {
+			return nil, Within(where(i, p.Representation), err)
 		}
 	}
 	return b, nil
 }
 
-// checkCounts refuses slices with other than one entry a representation.
-func (b *bound) checkCounts(representations int) error {
+// checkCounts refuses slices with other than one entry a representation, or a group.
+func (b *bound) checkCounts(p *plan) error {
 	for _, slice := range []struct {
-		name  string
-		count int
+		name, of      string
+		count, wanted int
 	}{
-		{"sources", len(b.call.Sources)}, {"locations", len(b.call.Locations)},
-		{"subspaces", len(b.call.Subspaces)}, {"activations", len(b.call.Activations)},
+		{"sources", "group", len(b.call.Sources), p.groups},
+		{"locations", "representation", len(b.call.Locations), len(p.representations)},
+		{"subspaces", "representation", len(b.call.Subspaces), len(p.representations)},
+		{"activations", "representation", len(b.call.Activations), len(p.representations)},
 	} {
-		if slice.count != representations && (slice.count != 0 || slice.name == "locations") {
-			return &Error{Where: "call", Axis: slice.name, Got: fmt.Sprintf("%d entries", slice.count),
-				Wanted: fmt.Sprintf("%d, one for each representation", representations)}
+		if slice.count == slice.wanted || slice.count == 0 && slice.name != "locations" {
+			continue
 		}
+		if p.groups == len(p.representations) {
+			slice.of = "representation"
+		}
+		return &Error{Where: "call", Axis: slice.name, Got: fmt.Sprintf("%d entries", slice.count),
+			Wanted: fmt.Sprintf("%d, one for each %s", slice.wanted, slice.of)}
 	}
 	return nil
 }
@@ -83,66 +99,70 @@ func entry[T any](slice []T, i int) (value T) {
 	return value
 }
 
-func (b *bound) bindAction(iv *Intervenable, i int, p planned) (action, error) {
-	location := b.call.Locations[i]
-	source, activations, ids := entry(b.call.Sources, i), entry(b.call.Activations, i), entry(b.call.Subspaces, i)
-	a := action{active: location != nil, run: -1}
-	if !a.active {
-		if ids != nil || activations != nil {
-			return a, &Error{Axis: "location", Got: "none", Wanted: "one, as subspaces or activations are given"}
-		}
-		return a, nil
-	}
-	units, err := checkUnits("base locations", location.Base, p.Unit, b.extent)
+// bindRuns lists the runs of the call and returns, for each group, the run that its source is; −1 for none.
+func (b *bound) bindRuns(iv *Intervenable) (runOf []int, err error) {
+	base, err := iv.model.Check(b.call.Base)
 	if err != nil {
-		return a, err
+		return nil, Within("base", err)
 	}
-	if err := b.bindSource(iv, &a, p, source, activations, location, units); err != nil {
-		return a, err
+	for group := range iv.plan.groups {
+		source := entry(b.call.Sources, group)
+		runOf = append(runOf, -1)
+		if source == nil {
+			continue
+		}
+		where := fmt.Sprintf("source %d", group)
+		extent, err := iv.model.Check(source)
+		if err != nil {
+			return nil, Within(where, err)
+		}
+		if extent.Batch != base.Batch {
+			return nil, &Error{Where: where, Axis: "batch", Got: fmt.Sprintf("a batch of %d", extent.Batch), Wanted: fmt.Sprintf("%d, the base's", base.Batch)}
+		}
+		if !iv.plan.serial {
+			runOf[group] = slices.IndexFunc(b.runs, func(run boundRun) bool { return sameTensors(run.inputs, source) })
+		}
+		if runOf[group] < 0 {
+			runOf[group] = len(b.runs)
+			b.runs = append(b.runs, boundRun{source, extent})
+		}
 	}
-	b.bindLocation(&a, p, location, units)
-	return a, b.bindSubspace(&a, p, ids, iv.model.Weights().DType())
+	b.runs = append(b.runs, boundRun{b.call.Base, base})
+	return runOf, b.checkUse(iv.plan, runOf)
 }
 
-// bindSource validates what the representation reads: a source run, given activations, or nothing.
-func (b *bound) bindSource(iv *Intervenable, a *action, p planned, source Inputs, activations *tensors.Tensor, location *Location, units int) error {
-	name := p.Intervention.Name()
-	switch {
-	case !reads(p.Intervention) && (source != nil || activations != nil || location.Source != nil):
-		return &Error{Axis: "source", Got: "a source, activations or source locations", Wanted: "none: " + name + " reads no source"}
-	case !reads(p.Intervention):
-		return nil
-	case source != nil && activations != nil:
-		return &Error{Axis: "source", Got: "a source and activations", Wanted: "one of the two"}
-	case activations != nil:
-		if location.Source != nil {
-			return &Error{Axis: "source locations", Got: "units", Wanted: "none, as activations are given"}
+// checkUse refuses a source that nothing reads, or that is nothing's to edit.
+func (b *bound) checkUse(p *plan, runOf []int) error {
+	used := make([]bool, p.groups+1)
+	for i, r := range p.representations {
+		if b.call.Locations[i] == nil {
+			used[r.group] = true // left out of this call: its source may be there or not
+			continue
 		}
-		return b.bindGiven(iv, a, p, activations, units)
-	case source == nil:
-		return &Error{Axis: "source", Got: "none", Wanted: "one: " + name + " reads a source"}
+		used[r.group] = used[r.group] || r.reads && entry(b.call.Activations, i) == nil
+		if p.serial {
+			used[r.group+1] = true
+		}
 	}
-	extent, err := iv.model.Check(source)
-	if err != nil {
-		return Within("source", err)
-	}
-	if extent.Batch != b.extent.Batch {
-		return &Error{Axis: "source", Got: fmt.Sprintf("a batch of %d", extent.Batch), Wanted: fmt.Sprintf("%d, the base's", b.extent.Batch)}
-	}
-	sourceUnits, err := checkUnits("source locations", location.Source, p.Unit, extent)
-	if err != nil {
-		return err
-	}
-	if sourceUnits != units {
-		return &Error{Axis: "source locations", Got: fmt.Sprintf("%d units", sourceUnits),
-			Wanted: fmt.Sprintf("%d, as many as base locations", units)}
-	}
-	a.run = slices.IndexFunc(b.runs, func(run sourceRun) bool { return sameTensors(run.inputs, source) })
-	if a.run < 0 {
-		a.run = len(b.runs)
-		b.runs = append(b.runs, sourceRun{source, extent})
+	for group, run := range runOf {
+		if run < 0 || used[group] {
+			continue
+		}
+		for i, r := range p.representations {
+			if r.group == group {
+				return &Error{Where: where(i, r.Representation), Axis: "source", Got: "a source", Wanted: "none: " + r.unread(b.call, i)}
+			}
+		}
 	}
 	return nil
+}
+
+// unread says why a representation reads no source in a call.
+func (p planned) unread(call Call, i int) string {
+	if entry(call.Activations, i) != nil {
+		return "activations are given"
+	}
+	return p.Intervention.Name() + " reads no source"
 }
 
 func sameTensors(a, b Inputs) bool {
@@ -157,57 +177,149 @@ func sameTensors(a, b Inputs) bool {
 	return true
 }
 
-// bindGiven turns activations [width], [units, width] or [batch, units, width] into rows.
-func (b *bound) bindGiven(iv *Intervenable, a *action, p planned, t *tensors.Tensor, units int) error {
-	wanted := []int{b.extent.Batch, units, p.sites.Width}
-	dimensions := t.Shape().Dimensions
-	if dtype := iv.model.Weights().DType(); t.DType() != dtype {
-		return &Error{Axis: "activations", Got: t.DType().String(), Wanted: dtype.String()}
+func (b *bound) bindAction(iv *Intervenable, i int, p planned, runOf []int) (action, error) {
+	location := b.call.Locations[i]
+	activations, ids := entry(b.call.Activations, i), entry(b.call.Subspaces, i)
+	a := action{active: location != nil, read: -1, write: len(b.runs) - 1}
+	if !a.active {
+		if ids != nil || activations != nil {
+			return a, &Error{Axis: "location", Got: "none", Wanted: "one, as subspaces or activations are given"}
+		}
+		return a, nil
 	}
-	if len(dimensions) == 0 || len(dimensions) > 3 || !slices.Equal(dimensions, wanted[3-len(dimensions):]) {
-		return &Error{Axis: "activations", Got: fmt.Sprintf("shape %v", dimensions),
-			Wanted: fmt.Sprintf("%v, %v or %v", wanted[2:], wanted[1:], wanted)}
+	if iv.plan.serial && p.group+1 < iv.plan.groups {
+		if a.write = runOf[p.group+1]; a.write < 0 {
+			return a, &Error{Axis: "source", Got: fmt.Sprintf("none for group %d", p.group+1), Wanted: "one: it is the run that this representation edits"}
+		}
+	}
+	extent := b.runs[a.write].extent
+	written, err := p.resolve("base locations", location.Base, location.BaseHeads, location.Everywhere, false, extent)
+	if err != nil {
+		return a, err
+	}
+	a.shape = written.shape
+	if err := p.checkTogether(written); err != nil {
+		return a, err
+	}
+	from, err := b.bindSource(iv, &a, p, runOf[p.group], activations, location, written)
+	if err != nil {
+		return a, err
+	}
+	b.bindIndices(&a, p, written, from, extent)
+	return a, b.bindSubspace(&a, p, ids, iv.model.Weights().DType())
+}
+
+// checkTogether wants as many units in each example as the intervention takes together.
+func (p planned) checkTogether(u units) error {
+	for i, each := range u.each {
+		if count := each[0] * each[1]; p.together > 1 && count != p.together {
+			return &Error{Axis: fmt.Sprintf("base locations of example %d", i), Got: fmt.Sprintf("%d units", count),
+				Wanted: fmt.Sprintf("%d, the max units that are one vector to %s", p.together, p.Intervention.Name())}
+		}
+	}
+	return nil
+}
+
+// bindSource validates what the representation reads and returns the source row of each written unit; nil if it reads nothing.
+func (b *bound) bindSource(iv *Intervenable, a *action, p planned, run int, activations *tensors.Tensor, location *Location, written units) ([]int, error) {
+	name := p.Intervention.Name()
+	drawer, draws := p.Intervention.(Drawer)
+	switch sourceUnits := location.Source != nil || location.SourceHeads != nil; {
+	case !p.reads && (activations != nil || sourceUnits):
+		return nil, &Error{Axis: "source", Got: "activations or source locations", Wanted: "none: " + name + " reads no source"}
+	case !p.reads:
+		return nil, nil
+	case activations == nil && draws:
+		activations = ofDType(drawer.Draw(written.perExample(), p.sites.Width), iv.model.Weights().DType())
+		fallthrough
+	case activations != nil:
+		if sourceUnits {
+			return nil, &Error{Axis: "source locations", Got: "units", Wanted: "none, as activations are given"}
+		}
+		return b.bindGiven(iv, a, p, activations, written)
+	case run < 0:
+		return nil, &Error{Axis: "source", Got: "none", Wanted: "one: " + name + " reads a source"}
+	}
+	a.read = run
+	read, err := p.resolve("source locations", location.Source, location.SourceHeads, location.Everywhere, true, b.runs[run].extent)
+	if err != nil {
+		return nil, err
+	}
+	for i, each := range read.each {
+		if each != written.each[i] {
+			return nil, &Error{Axis: fmt.Sprintf("source locations of example %d", i), Got: describeUnits(each), Wanted: describeUnits(written.each[i]) + ", as many as base locations"}
+		}
+	}
+	return read.rows, nil
+}
+
+// describeUnits names the size of a rectangle of heads × positions.
+func describeUnits(each [2]int) string {
+	if each[0] == 1 {
+		return fmt.Sprintf("%d units", each[1])
+	}
+	return fmt.Sprintf("%d × %d units", each[0], each[1])
+}
+
+// bindGiven checks activations against the located units, [batch, units…, width] or some of these axes from the right, and returns
+// the row of each unit.
+func (b *bound) bindGiven(iv *Intervenable, a *action, p planned, t *tensors.Tensor, written units) ([]int, error) {
+	wanted := append(append([]int{len(written.each)}, written.shape...), p.sites.Width)
+	dimensions := t.Shape().Dimensions
+	if p.sites.Width == 0 { // varies with the run: the program checks it
+		wanted[len(wanted)-1] = t.Shape().Dim(-1)
+	}
+	if dtype := iv.model.Weights().DType(); t.DType() != dtype {
+		return nil, &Error{Axis: "activations", Got: t.DType().String(), Wanted: dtype.String()}
+	}
+	if len(dimensions) == 0 || len(dimensions) > len(wanted) || !slices.Equal(dimensions, wanted[len(wanted)-len(dimensions):]) {
+		return nil, &Error{Axis: "activations", Got: fmt.Sprintf("shape %v", dimensions), Wanted: fmt.Sprintf("%v, or less of it from the left", wanted)}
 	}
 	a.given = t
-	return CheckFinite("activations", t)
+	given := t.Size() / wanted[len(wanted)-1]
+	rows := make([]int, len(written.rows))
+	for i := range rows {
+		rows[i] = i % given
+	}
+	return rows, CheckFinite("activations", t)
 }
 
-// bindLocation makes the index tensors of a location.
-func (b *bound) bindLocation(a *action, p planned, location *Location, units int) {
+// bindIndices makes the index tensors of an action; from holds the source row of each written unit.
+func (b *bound) bindIndices(a *action, p planned, written units, from []int, extent Extent) {
+	if p.collects || p.gathered {
+		a.at = int32Tensor(written.rows, extent.Batch, written.perExample())
+	}
 	if p.collects {
-		at := make([]int32, 0, b.extent.Batch*units)
-		for example, row := range location.Base {
-			for _, position := range row {
-				at = append(at, int32(example*b.extent.Positions+position))
-			}
-		}
-		a.at = tensors.FromFlatDataAndDimensions(at, b.extent.Batch, units)
 		return
 	}
-	from := make([]int32, b.extent.Batch*b.extent.Positions)
-	for i := range from {
-		from[i] = -1
+	grid := []int{extent.Batch, extent.Positions}
+	if p.sites.Heads > 0 {
+		grid = []int{extent.Batch, p.sites.Heads, extent.Positions}
 	}
-	for example, row := range location.Base {
-		for unit, position := range row {
-			from[example*b.extent.Positions+position] = int32(b.sourceRow(a, location, example, unit, units))
+	hit := slices.Repeat([]int{-1}, extent.Batch*max(1, p.sites.Heads)*extent.Positions)
+	for k, row := range written.rows {
+		switch {
+		case row < 0:
+		case p.gathered:
+			hit[row] = k
+		case from != nil:
+			hit[row] = from[k]
+		default:
+			hit[row] = 0
 		}
 	}
-	a.from = tensors.FromFlatDataAndDimensions(from, b.extent.Batch, b.extent.Positions)
+	a.hit = int32Tensor(hit, grid...)
+	if p.gathered && from != nil {
+		a.from = int32Tensor(from, extent.Batch, written.perExample())
+	}
 }
 
-// sourceRow is the row, among all that the action can read, that goes to a unit of an example.
-func (b *bound) sourceRow(a *action, location *Location, example, unit, units int) int {
-	switch {
-	case a.run >= 0:
-		return example*b.runs[a.run].extent.Positions + location.Source[example][unit]
-	case a.given == nil || a.given.Rank() == 1:
-		return 0
-	case a.given.Rank() == 2:
-		return unit
-	default:
-		return example*units + unit
+func int32Tensor(values []int, dimensions ...int) *tensors.Tensor {
+	flat := make([]int32, len(values))
+	for i, value := range values {
+		flat[i] = int32(value)
 	}
+	return tensors.FromFlatDataAndDimensions(flat, dimensions...)
 }
 
 // bindSubspace makes the mask of selected features, or the list of those to collect.
@@ -215,27 +327,22 @@ func (b *bound) bindSubspace(a *action, p planned, ids [][]int, dtype dtypes.DTy
 	if ids == nil {
 		return nil
 	}
-	lists, err := p.featureLists(ids, b.extent.Batch)
+	batch := b.base().extent.Batch
+	lists, err := p.featureLists(ids, batch)
 	if err != nil {
 		return err
 	}
 	if p.collects {
-		flat := make([]int32, 0, len(lists)*len(lists[0]))
-		for _, list := range lists {
-			for _, feature := range list {
-				flat = append(flat, int32(feature))
-			}
-		}
-		a.features = tensors.FromFlatDataAndDimensions(flat, len(lists), len(lists[0]))
+		a.features = int32Tensor(slices.Concat(lists...), batch, len(lists[0]))
 		return nil
 	}
-	mask := make([]float64, b.extent.Batch*p.features)
+	mask := make([]float64, batch*p.features)
 	for example, list := range lists {
 		for _, feature := range list {
 			mask[example*p.features+feature] = 1
 		}
 	}
-	a.selected = ofDType(float32Tensor(mask, b.extent.Batch, p.features), dtype)
+	a.selected = ofDType(float32Tensor(mask, batch, p.features), dtype)
 	return nil
 }
 
@@ -253,27 +360,43 @@ func ofDType(t *tensors.Tensor, dtype dtypes.DType) *tensors.Tensor {
 
 // signature is what of the bound call decides the program: shapes, what takes part, and which runs are shared.
 func (b *bound) signature() string {
-	text := fmt.Sprintf("base%v%s", b.call.WithBase, shapesOf(b.call.Base))
+	text := strconv.AppendBool(nil, b.call.WithBase)
 	for _, run := range b.runs {
-		text += " source" + shapesOf(run.inputs)
+		text = appendShapes(append(text, " run"...), run.inputs)
 	}
 	for _, a := range b.actions {
-		text += fmt.Sprintf(" [%v %d", a.active, a.run)
-		for _, t := range []*tensors.Tensor{a.given, a.at, a.selected, a.features} {
-			if t != nil {
-				text += fmt.Sprint(t.Shape().Dimensions)
-			}
-			text += ","
+		if !a.active {
+			text = append(text, " -"...)
+			continue
 		}
-		text += "]"
+		text = append(strconv.AppendInt(append(text, ' '), int64(a.read), 10), '>')
+		text = strconv.AppendInt(text, int64(a.write), 10)
+		if a.at != nil {
+			text = appendDimensions(text, a.shape)
+		}
+		for _, t := range []*tensors.Tensor{a.given, a.at, a.selected, a.features} {
+			text = append(text, ',')
+			if t != nil {
+				text = appendDimensions(text, t.Shape().Dimensions)
+			}
+		}
 	}
-	return text + " labels" + shapesOf(b.call.Labels)
+	return string(appendShapes(append(text, " labels"...), b.call.Labels))
 }
 
-func shapesOf(in Inputs) string {
-	text := ""
+func appendShapes(text []byte, in Inputs) []byte {
 	for _, name := range sortedKeys(in) {
-		text += " " + name + in[name].Shape().String()
+		shape := in[name].Shape()
+		text = append(append(append(text, ' '), name...), shape.DType.String()...)
+		text = appendDimensions(text, shape.Dimensions)
 	}
 	return text
+}
+
+func appendDimensions(text []byte, dimensions []int) []byte {
+	text = append(text, '[')
+	for _, d := range dimensions {
+		text = append(strconv.AppendInt(text, int64(d), 10), ' ')
+	}
+	return append(text, ']')
 }

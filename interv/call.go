@@ -11,16 +11,33 @@ import (
 // Inputs are the tensors of one run of a model, by name: "inputs_embeds", "input_ids", "attention_mask".
 type Inputs map[string]*tensors.Tensor
 
-// Extent is the size of one run: how many examples, and how many positions each has.
-type Extent struct{ Batch, Positions int }
+// Extent is the size of one run: how many examples, and how many positions each has. Starts and Ends say where the examples of a
+// padded batch begin and end: example i has the positions Starts[i] to Ends[i]-1; nil for 0 and Positions throughout.
+type Extent struct {
+	Batch, Positions int
+	Starts, Ends     []int
+}
+
+// Real is the range of an example's positions that are not padding.
+func (e Extent) Real(example int) (start, end int) {
+	end = e.Positions
+	if e.Starts != nil {
+		start = e.Starts[example]
+	}
+	if e.Ends != nil {
+		end = e.Ends[example]
+	}
+	return start, end
+}
 
 // Call says what one run of an [Intervenable] does. All of it may change from call to call without compiling again, as long as
-// shapes stay. The entries of Sources, Locations, Subspaces and Activations belong to the config's representations in their
-// order; a slice left nil stands for no entry at all.
+// shapes stay. The entries of Locations, Subspaces and Activations belong to the config's representations in their order, those of
+// Sources to its groups; a slice left nil stands for no entry at all.
 type Call struct {
 	Base Inputs
 
-	// Sources holds one run for each representation; nil for one that reads no source, or whose Activations are given.
+	// Sources holds one run for each group of representations, which without groups means one for each representation; nil for one
+	// that is not read (and not edited, in serial mode).
 	Sources []Inputs
 
 	// Locations holds, for each representation, where it reads and writes. A nil entry leaves the representation out of this call.
@@ -30,8 +47,8 @@ type Call struct {
 	// that it acts on: [representation][example][id]. A nil entry means all features.
 	Subspaces [][][]int
 
-	// Activations are used in place of a source: for each representation nil, or a tensor [width], [units, width] or
-	// [batch, units, width].
+	// Activations are used in place of a source: for each representation nil, or a tensor [batch, units, width] ([batch, heads,
+	// positions, width] at a site with heads), of which axes on the left may be left out: what is missing is the same for all.
 	Activations []*tensors.Tensor
 
 	// Labels are further inputs for the loss function of a [Gradients]; see there.
@@ -41,68 +58,10 @@ type Call struct {
 	WithBase bool
 }
 
-// Location says for each example which units a representation reads from in the source and writes to in the base. Unit k of the
-// source list goes to unit k of the base list.
-type Location struct {
-	Source [][]int `json:"source,omitempty"` // [example][unit]; nil if nothing is read from a source
-	Base   [][]int `json:"base"`             // [example][unit]
-}
-
-// FromTo is the location that reads the units of source and writes to those of base, both [example][unit].
-func FromTo(source, base [][]int) *Location { return &Location{Source: source, Base: base} }
-
-// At is the location of a representation that reads no source, [example][unit].
-func At(base [][]int) *Location { return &Location{Base: base} }
-
-// Repeat lists the same units for each of a number of examples: Repeat(10, 0, 2, 4) is Python's [[0, 2, 4]] * 10.
-func Repeat(examples int, units ...int) [][]int {
-	rows := make([][]int, examples)
-	for i := range rows {
-		rows[i] = append([]int(nil), units...)
-	}
-	return rows
-}
-
-// checkUnits validates one side of a location and returns its number of units, which is the same for every example.
-func checkUnits(axis string, rows [][]int, unit Unit, extent Extent) (int, error) {
-	if len(rows) != extent.Batch {
-		return 0, &Error{Axis: axis, Got: fmt.Sprintf("%d examples", len(rows)), Wanted: fmt.Sprintf("%d, the batch", extent.Batch)}
-	}
-	for i, row := range rows {
-		axis := fmt.Sprintf("%s of example %d", axis, i)
-		if len(row) != len(rows[0]) {
-			return 0, &Error{Axis: axis, Got: fmt.Sprintf("%d units", len(row)),
-				Wanted: fmt.Sprintf("%d, as for example 0", len(rows[0]))}
-		}
-		seen := map[int]bool{}
-		for _, p := range row {
-			if p < 0 || p >= extent.Positions {
-				return 0, &Error{Axis: axis, Got: fmt.Sprintf("%s %d", unitNoun(unit), p),
-					Wanted: fmt.Sprintf("0 to %d", extent.Positions-1)}
-			}
-			if seen[p] {
-				return 0, &Error{Axis: axis, Got: fmt.Sprintf("%s %d twice", unitNoun(unit), p), Wanted: "each at most once"}
-			}
-			seen[p] = true
-		}
-	}
-	if len(rows[0]) == 0 {
-		return 0, &Error{Axis: axis, Got: "no units", Wanted: "at least one (a nil location leaves the representation out)"}
-	}
-	return len(rows[0]), nil
-}
-
-func unitNoun(unit Unit) string {
-	if unit == Step {
-		return "step"
-	}
-	return "position"
-}
-
 // featureLists turns the ids of a call into feature numbers for each example, in the listed order.
 func (p planned) featureLists(ids [][]int, batch int) ([][]int, error) {
 	if p.features == 0 {
-		return nil, &Error{Axis: "subspaces", Got: "ids", Wanted: fmt.Sprintf("nil: %s takes no subspace", p.Intervention.Name())}
+		return nil, &Error{Axis: "subspaces", Got: "ids", Wanted: fmt.Sprintf("nil: %s takes no subspace here", p.Intervention.Name())}
 	}
 	if len(ids) != batch {
 		return nil, &Error{Axis: "subspaces", Got: fmt.Sprintf("%d examples", len(ids)), Wanted: fmt.Sprintf("%d, the batch", batch)}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
-	"slices"
 )
 
 // Config says where interventions go in a model and what they are. It is plain data: with a JSON form, without weights.
@@ -14,18 +13,38 @@ import (
 type Config struct {
 	Representations []Representation `json:"representations"`
 
+	// Mode says how runs feed each other; empty for [Parallel].
+	Mode Mode `json:"mode,omitempty"`
+
 	// Seed is where the initial values of parameters are drawn from; the same seed gives the same bits.
 	Seed uint64 `json:"seed"`
 }
 
+// Mode says how the runs of a call feed each other.
+type Mode string
+
+// The modes.
+const (
+	// Parallel runs every source clean; all edits act in one run of the base.
+	Parallel Mode = "parallel"
+
+	// Serial is a chain: the first group reads the first source's run and edits the run of the second source; the second group reads
+	// that edited run and edits the next; the last edits the base. Base locations are those of the run that is edited.
+	Serial Mode = "serial"
+)
+
 // Representation is one place in the model and the intervention on it.
 type Representation struct {
+	// Name is what the result of a [Collect] is found by, and what messages say; empty for the site's.
+	Name string
+
 	Layer     int
 	Component Component
 	Unit      Unit // what locations count; empty for the component's default
 
-	// MaxUnits is how many units the intervention takes together, as one vector; 0 and 1 mean each unit on its own. A call may
-	// locate any number of units. Only a rotation can tell the difference, and so far each rotation takes its units one by one.
+	// MaxUnits above 1 makes an intervention with parameters take that many units together, as one vector of MaxUnits · width, the
+	// first unit's features first; a call then locates exactly as many in each example. 0 and 1 mean each unit on its own, as
+	// interventions without parameters always do.
 	MaxUnits int
 
 	Intervention Intervention
@@ -36,6 +55,10 @@ type Representation struct {
 
 	// Link makes this representation share its parameters, and nothing else, with all others of the same non-empty link.
 	Link string
+
+	// Group makes this representation read the same source as all others of the same non-empty group. One without is a group of its
+	// own. Groups count in the order in which they first appear; a call's Sources belong to them.
+	Group string
 }
 
 // Site is the place in the model.
@@ -50,136 +73,32 @@ func Range(start, end int) []int {
 	return part
 }
 
-// plan is a config that has been checked against a catalogue: one entry a representation.
-type plan []planned
-
-type planned struct {
-	Representation
-	sites    Sites
-	features int // what a subspace selects from; 0 if the intervention takes no subspace
-	collects bool
-	owner    int // the representation whose parameters this one uses: itself, or the first of its link
-}
-
-// where is what messages call representation i.
-func where(i int, site Site) string { return fmt.Sprintf("representation %d (%s)", i, site) }
-
-// check validates the config against what the model has, without any weights.
-func (c Config) check(catalogue Catalogue) (plan, error) {
-	checked := make(plan, len(c.Representations))
-	owners := map[string]int{}
-	for i, representation := range c.Representations {
-		p, err := representation.check(catalogue)
-		if err != nil {
-			return nil, Within(where(i, representation.Site()), err)
-		}
-		p.owner = i
-		if first, linked := owners[p.Link]; p.Link != "" && linked {
-			p.owner = first
-			if err := p.checkLink(checked[first]); err != nil {
-				return nil, Within(where(i, representation.Site()), err)
-			}
-		} else if p.Link != "" {
-			owners[p.Link] = i
-		}
-		checked[i] = p
-	}
-	return checked, nil
-}
-
-func (r Representation) check(catalogue Catalogue) (planned, error) {
-	sites, err := catalogue.Find(r.Site())
-	if err != nil {
-		return planned{}, err
-	}
-	if r.Unit == "" {
-		r.Unit = sites.Units[0]
-	}
-	if !slices.Contains(sites.Units, r.Unit) {
-		return planned{}, UnknownName("", "unit", r.Unit, sites.Units)
-	}
-	if r.Intervention == nil {
-		return planned{}, &Error{Axis: "intervention", Got: "none", Wanted: "one, such as interv.Vanilla{}"}
-	}
-	p := planned{Representation: r, sites: sites}
-	_, p.collects = r.Intervention.(Collect)
-	if subspaced, ok := r.Intervention.(Subspaced); ok {
-		p.features = subspaced.Features(sites.Width)
-	}
-	if _, parameterized := r.Intervention.(Parameterized); r.MaxUnits < 0 || r.MaxUnits > 1 && parameterized {
-		return planned{}, &Error{Axis: "max units", Got: fmt.Sprint(r.MaxUnits),
-			Wanted: fmt.Sprintf("0 or 1: %s takes each unit on its own", r.Intervention.Name())}
-	}
-	return p, p.checkPartition()
-}
-
-// checkPartition refuses parts that share a feature or name one that does not exist.
-func (p planned) checkPartition() error {
-	if len(p.SubspacePartition) > 0 && p.features == 0 {
-		return &Error{Axis: "subspace partition", Got: fmt.Sprintf("%d parts", len(p.SubspacePartition)),
-			Wanted: fmt.Sprintf("none: %s takes no subspace", p.Intervention.Name())}
-	}
-	partOf := map[int]int{}
-	for i, part := range p.SubspacePartition {
-		axis := fmt.Sprintf("subspace partition, part %d", i)
-		if len(part) == 0 {
-			return &Error{Axis: axis, Got: "no features", Wanted: "at least one"}
-		}
-		for _, feature := range part {
-			if feature < 0 || feature >= p.features {
-				return &Error{Axis: axis, Got: fmt.Sprintf("feature %d", feature), Wanted: fmt.Sprintf("0 to %d", p.features-1)}
-			}
-			if other, taken := partOf[feature]; taken {
-				return &Error{Axis: axis, Got: fmt.Sprintf("feature %d, which is in part %d too", feature, other),
-					Wanted: "parts that share no feature (a part lists its features; interv.Range(start, end) writes a range)"}
-			}
-			partOf[feature] = i
-		}
-	}
-	return nil
-}
-
-// checkLink refuses to share parameters between interventions that differ.
-func (p planned) checkLink(first planned) error {
-	if !reflect.DeepEqual(p.Intervention, first.Intervention) || p.sites.Width != first.sites.Width {
-		return &Error{Axis: fmt.Sprintf("link %q", p.Link),
-			Got:    fmt.Sprintf("%+v at width %d", p.Intervention, p.sites.Width),
-			Wanted: fmt.Sprintf("what the link's first representation has, %+v at width %d", first.Intervention, first.sites.Width)}
-	}
-	return nil
-}
-
 // representationJSON is the form of a representation in files, under pyvene's names.
 type representationJSON struct {
-	Layer             int             `json:"layer"`
-	Component         Component       `json:"component"`
-	Unit              Unit            `json:"unit,omitempty"`
-	MaxUnits          int             `json:"max_number_of_units,omitempty"`
-	Intervention      string          `json:"intervention_type"`
-	Settings          json.RawMessage `json:"settings,omitempty"`
-	SubspacePartition [][]int         `json:"subspace_partition,omitempty"`
-	Link              string          `json:"intervention_link_key,omitempty"`
+	Name      string    `json:"name,omitempty"`
+	Layer     int       `json:"layer"`
+	Component Component `json:"component"`
+	Unit      Unit      `json:"unit,omitempty"`
+	MaxUnits  int       `json:"max_number_of_units,omitempty"`
+	interventionJSON
+	SubspacePartition [][]int `json:"subspace_partition,omitempty"`
+	Link              string  `json:"intervention_link_key,omitempty"`
+	Group             string  `json:"group_key,omitempty"`
+}
+
+// interventionJSON is the form of an intervention in files: the name it is registered by, and its settings.
+type interventionJSON struct {
+	Type     string          `json:"intervention_type"`
+	Settings json.RawMessage `json:"settings,omitempty"`
 }
 
 // MarshalJSON writes the representation, or says that its intervention cannot be saved.
 func (r Representation) MarshalJSON() ([]byte, error) {
-	if r.Intervention == nil {
-		return nil, &Error{Where: where(0, r.Site()), Axis: "intervention", Got: "none", Wanted: "one"}
-	}
-	name := r.Intervention.Name()
-	if registered, ok := registry[name]; !ok || registered != reflect.TypeOf(r.Intervention) {
-		return nil, &Error{Where: r.Site().String(), Axis: "saving intervention " + name,
-			Got:    fmt.Sprintf("%T, which no file can hold", r.Intervention),
-			Wanted: "a type given to interv.Register (a Go function cannot be saved: declare a type with its Apply method)"}
-	}
-	settings, err := json.Marshal(r.Intervention)
+	intervention, err := marshalIntervention(r.Intervention)
 	if err != nil {
-		return nil, err
+		return nil, Within(r.Site().String(), err)
 	}
-	if string(settings) == "{}" {
-		settings = nil
-	}
-	return json.Marshal(representationJSON{r.Layer, r.Component, r.Unit, r.MaxUnits, name, settings, r.SubspacePartition, r.Link})
+	return json.Marshal(representationJSON{r.Name, r.Layer, r.Component, r.Unit, r.MaxUnits, intervention, r.SubspacePartition, r.Link, r.Group})
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote; an unknown field or intervention is an error.
@@ -188,19 +107,46 @@ func (r *Representation) UnmarshalJSON(data []byte) error {
 	if err := decodeStrictly(data, &file); err != nil {
 		return err
 	}
-	kind, ok := registry[file.Intervention]
-	if !ok {
-		return UnknownName(Site{file.Layer, file.Component}.String(), "intervention_type", file.Intervention, sortedKeys(registry))
+	intervention, err := file.intervention()
+	if err != nil {
+		return Within(Site{file.Layer, file.Component}.String(), err)
 	}
-	intervention := reflect.New(kind)
+	*r = Representation{file.Name, file.Layer, file.Component, file.Unit, file.MaxUnits, intervention, file.SubspacePartition, file.Link, file.Group}
+	return nil
+}
+
+func marshalIntervention(i Intervention) (interventionJSON, error) {
+	if i == nil {
+		return interventionJSON{}, &Error{Axis: "intervention", Got: "none", Wanted: "one"}
+	}
+	name := i.Name()
+	if registered, ok := registry[name]; !ok || registered != reflect.TypeOf(i) {
+		return interventionJSON{}, &Error{Axis: "saving intervention " + name, Got: fmt.Sprintf("%T, which no file can hold", i),
+			Wanted: "a type given to interv.Register (a Go function cannot be saved: declare a type with its Apply method)"}
+	}
+	settings, err := json.Marshal(i)
+	if err != nil {
+		return interventionJSON{}, err
+	}
+	if string(settings) == "{}" {
+		settings = nil
+	}
+	return interventionJSON{name, settings}, nil
+}
+
+// intervention makes the intervention that the file names.
+func (file interventionJSON) intervention() (Intervention, error) {
+	kind, ok := registry[file.Type]
+	if !ok {
+		return nil, UnknownName("", "intervention_type", file.Type, sortedKeys(registry))
+	}
+	value := reflect.New(kind)
 	if len(file.Settings) > 0 {
-		if err := decodeStrictly(file.Settings, intervention.Interface()); err != nil {
-			return Within(file.Intervention, err)
+		if err := decodeStrictly(file.Settings, value.Interface()); err != nil {
+			return nil, Within(file.Type, err)
 		}
 	}
-	*r = Representation{file.Layer, file.Component, file.Unit, file.MaxUnits, intervention.Elem().Interface().(Intervention),
-		file.SubspacePartition, file.Link}
-	return nil
+	return value.Elem().Interface().(Intervention), nil
 }
 
 // decodeStrictly refuses fields that value does not have, and anything after the first JSON value.

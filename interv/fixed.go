@@ -1,11 +1,14 @@
 package interv
 
 import (
+	"math/rand/v2"
+
 	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
 )
 
-// The interventions of this file own no parameters. Their features, for subspaces, are the dimensions of the activation;
-// dimensions outside the subspace keep the base's value.
+// The interventions of this file train nothing. Their features, for subspaces, are the dimensions of the activation; dimensions
+// outside the subspace keep the base's value.
 
 // Vanilla puts the source's activation in the place of the base's: out = s. It is the interchange intervention of Geiger et al.,
 // "Causal Abstractions of Neural Networks" (2021).
@@ -76,10 +79,56 @@ func (Collect) Features(width int) int { return width }
 // Apply returns the base.
 func (Collect) Apply(v Values) *Node { return v.Base }
 
+// Skip takes a module out: out = s, where s is what the source run has at the *input* of the module whose output this is. With the base
+// as its own source, at the same units, the module is replaced by the identity. A subspace selects dimensions.
+type Skip struct{ Vanilla }
+
+// Name is "skip".
+func (Skip) Name() string { return "skip" }
+
+// ReadsInput says that Skip reads the module's input.
+func (Skip) ReadsInput() {}
+
+// Noise adds normal noise: out = b + noise level · ε, ε ~ N(0, 1) drawn from Seed for each unit and dimension, the same for every example
+// and call, as in causal tracing: Meng et al., "Locating and Editing Factual Associations in GPT" (2022). Activations of a call, where
+// given, are taken for ε. It takes no subspace.
+type Noise struct {
+	Level float64 `json:"level,omitempty"` // 0 means pyvene's 0.13462981581687927; the parameter noise_level, not trained, changes it
+	Seed  uint64  `json:"seed,omitempty"`
+}
+
+// Name is "noise".
+func (Noise) Name() string { return "noise" }
+
+// Parameters is the noise level, a scalar.
+func (n Noise) Parameters(int, *rand.Rand) ([]Owned, error) {
+	if n.Level == 0 {
+		n.Level = 0.13462981581687927
+	}
+	return []Owned{{noiseLevel, Fixed, tensors.FromScalar(float32(n.Level))}}, nil
+}
+
+const noiseLevel = "noise_level"
+
+// Draw draws ε, [units, width].
+func (n Noise) Draw(units, width int) *tensors.Tensor {
+	random := rand.New(rand.NewPCG(n.Seed, 0))
+	values := make([]float64, units*width)
+	for i := range values {
+		values[i] = random.NormFloat64()
+	}
+	return float32Tensor(values, units, width)
+}
+
+// Apply builds b + noise level · ε.
+func (n Noise) Apply(v Values) *Node { return Add(v.Base, Mul(v.Parameters[noiseLevel], v.Source)) }
+
 func init() {
 	Register(Vanilla{})
 	Register(Addition{})
 	Register(Subtraction{})
 	Register(Zero{})
 	Register(Collect{})
+	Register(Skip{})
+	Register(Noise{})
 }

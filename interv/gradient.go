@@ -8,22 +8,37 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
-// Loss adds a scalar to the graph, computed from the counterfactual output and the call's Labels.
-type Loss func(output *Node, labels Nodes) *Node
+// Loss adds a scalar to the graph, computed from what a call brings about.
+type Loss func(o Outcome) *Node
+
+// Outcome is what a [Loss] can be computed from.
+type Outcome struct {
+	Output     *Node // the counterfactual output
+	BaseOutput *Node // the clean output, nil unless the call asks for it (Call.WithBase)
+	Labels     Nodes // the call's Labels
+	Parameters Nodes // the interventions' parameters that take part, by the names that Intervenable.Parameters uses
+}
 
 // Gradients computes gradients of a loss with respect to the trainable parameters of an [Intervenable]. Like it, it may be used by
 // many goroutines at once.
 type Gradients struct {
-	iv   *Intervenable
-	loss Loss
-	kind string
+	iv      *Intervenable
+	loss    Loss
+	id      int64
+	ofModel bool
 }
 
-var gradients atomic.Int64
+var tasks atomic.Int64 // numbers losses, which Go cannot compare
 
 // Gradient prepares the gradient of a loss.
 func (iv *Intervenable) Gradient(loss Loss) *Gradients {
-	return &Gradients{iv: iv, loss: loss, kind: fmt.Sprintf("gradient %d ", gradients.Add(1))}
+	return &Gradients{iv: iv, loss: loss, id: tasks.Add(1)}
+}
+
+// OfModel returns one that differentiates with respect to the model's weights too, as interchange intervention training does (Geiger
+// et al., "Inducing Causal Structure for Interpretable Neural Networks", 2022).
+func (g *Gradients) OfModel() *Gradients {
+	return &Gradients{iv: g.iv, loss: g.loss, id: tasks.Add(1), ofModel: true}
 }
 
 // GradientResult is the result of a call with its loss and gradients.
@@ -31,30 +46,37 @@ type GradientResult struct {
 	Result
 	Loss float64
 
-	// Gradients holds ∂loss/∂parameter by the name that [Intervenable.Parameters] uses, for the parameters that took part. A
-	// rotation is taken here as a matrix of free entries.
+	// Gradients holds ∂loss/∂parameter by the name that [Intervenable.Parameters] uses, for the parameters that took part and are
+	// neither fixed nor frozen. A rotation is taken here as a matrix of free entries.
 	Gradients map[string]*tensors.Tensor
 
 	// Tangents holds, for rotations, the part of the gradient along which R stays orthonormal: G − R (RᵀG + GᵀR)/2.
 	Tangents map[string]*tensors.Tensor
+
+	// Model holds ∂loss/∂weight by the weight's name, where the gradient of the model was asked for.
+	Model map[string]*tensors.Tensor
 }
 
 // Run makes one call and differentiates its loss.
 func (g *Gradients) Run(call Call) (*GradientResult, error) {
-	results, layout, err := g.iv.run(call, g.loss, g.kind)
+	t := &gradientTask{Gradients: g, frozen: *g.iv.frozen.Load()}
+	result, added, err := g.iv.run(call, t, nil)
 	if err != nil {
 		return nil, err
 	}
-	r := &GradientResult{Result: *layout.result(results), Gradients: map[string]*tensors.Tensor{}, Tangents: map[string]*tensors.Tensor{}}
-	results = results[1+len(layout.collected):]
-	if layout.base {
-		results = results[1:]
-	}
-	r.Loss, results = floats(results[0])[0], results[1:]
-	for _, key := range layout.gradients {
-		r.Gradients[key.String()], results = results[0], results[1:]
+	r := &GradientResult{Result: *result, Loss: floats(added[0])[0], Gradients: map[string]*tensors.Tensor{},
+		Tangents: map[string]*tensors.Tensor{}}
+	added = added[1:]
+	for _, key := range g.iv.trained(call, t.frozen) {
+		r.Gradients[key.String()], added = added[0], added[1:]
 		if g.iv.kind(key) == Orthonormal {
-			r.Tangents[key.String()], results = results[0], results[1:]
+			r.Tangents[key.String()], added = added[0], added[1:]
+		}
+	}
+	if g.ofModel {
+		r.Model = map[string]*tensors.Tensor{}
+		for i, name := range g.iv.model.Weights().names {
+			r.Model[name] = added[i]
 		}
 	}
 	return r, nil
@@ -63,34 +85,58 @@ func (g *Gradients) Run(call Call) (*GradientResult, error) {
 // MustRun is Run that panics on an error.
 func (g *Gradients) MustRun(call Call) *GradientResult { return must(g.Run(call)) }
 
-// gradients adds the loss, and for each trainable parameter that takes part its gradient and, for rotations, the tangent part.
-func (build *builder) gradients(loss Loss, output *Node) []*Node {
-	labels := build.inputs("label", build.call.call.Labels, func(b *bound) Inputs { return b.call.Labels })
-	value := loss(output, labels)
-	if !value.IsScalar() {
-		panic(&Error{Where: "loss", Axis: "shape", Got: value.Shape().String(), Wanted: "a scalar"})
+// trained lists the parameters that take part in a call and are neither fixed nor frozen, in config order.
+func (iv *Intervenable) trained(call Call, frozen frozenParameters) []parameterKey {
+	takesPart := make([]bool, len(iv.plan.representations))
+	for i, p := range iv.plan.representations {
+		takesPart[p.owner] = takesPart[p.owner] || call.Locations[i] != nil
 	}
-	out := &build.program.outputs
-	out.loss = true
-	var parameters []*Node
-	for owner, declared := range build.iv.declared {
-		for _, parameter := range declared {
-			key := parameterKey{owner, parameter.Name}
-			if node := build.owned[key]; node != nil && parameter.Kind != Fixed {
-				out.gradients = append(out.gradients, key)
-				parameters = append(parameters, node)
-			}
+	var keys []parameterKey
+	for _, key := range iv.keys() {
+		if takesPart[key.owner] && iv.kind(key) != Fixed && !frozen[key] {
+			keys = append(keys, key)
 		}
 	}
-	if len(parameters) == 0 {
+	return keys
+}
+
+// gradientTask is a loss and its gradients in a program.
+type gradientTask struct {
+	*Gradients
+	frozen frozenParameters
+}
+
+func (t *gradientTask) key() string { return fmt.Sprintf("gradient %d%s ", t.id, t.frozen) }
+
+// build adds the loss, then for each trained parameter its gradient and, for rotations, the tangent part, then the weights' gradients.
+func (t *gradientTask) build(b *builder, o Outcome) []*Node {
+	value := t.loss(o)
+	checkLoss(value)
+	keys := t.iv.trained(b.call.call, t.frozen)
+	variables := make([]*Node, len(keys))
+	for i, key := range keys {
+		variables[i] = b.owned[key]
+	}
+	if t.ofModel {
+		for _, name := range t.iv.model.Weights().names {
+			variables = append(variables, b.weights[name])
+		}
+	}
+	if len(variables) == 0 {
 		panic(&Error{Where: "gradient", Axis: "trainable parameters that take part", Got: "none", Wanted: "at least one"})
 	}
 	results := []*Node{value}
-	for i, gradient := range Gradient(value, parameters...) {
+	for i, gradient := range Gradient(value, variables...) {
 		results = append(results, gradient)
-		if build.iv.kind(out.gradients[i]) == Orthonormal {
-			results = append(results, tangent(parameters[i], gradient))
+		if i < len(keys) && t.iv.kind(keys[i]) == Orthonormal {
+			results = append(results, tangent(variables[i], gradient))
 		}
 	}
 	return results
+}
+
+func checkLoss(value *Node) {
+	if !value.IsScalar() {
+		panic(&Error{Where: "loss", Axis: "shape", Got: value.Shape().String(), Wanted: "a scalar"})
+	}
 }

@@ -49,7 +49,7 @@ func TestGradientsAgainstFiniteDifferences(t *testing.T) {
 				call.Sources = append(call.Sources, interv.Inputs{"inputs_embeds": wide(random(uint64(i)+2, 3, 4, 4))})
 				call.Locations = append(call.Locations, interv.FromTo(interv.Repeat(3, 0, 2), interv.Repeat(3, 3, 1)))
 			}
-			gradient := iv.Gradient(func(output *Node, _ interv.Nodes) *Node { return ReduceAllSum(Square(output)) })
+			gradient := iv.Gradient(func(o interv.Outcome) *Node { return ReduceAllSum(Square(o.Output)) })
 			result := gradient.MustRun(call)
 			for parameter, g := range result.Gradients {
 				start := iv.Parameters()[parameter]

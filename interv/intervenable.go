@@ -17,10 +17,11 @@ type Intervenable struct {
 	backend  compute.Backend
 	model    Model
 	config   Config
-	plan     plan
+	plan     *plan
 	declared [][]Owned // of each representation that owns its parameters, nil for others
 
 	parameters atomic.Pointer[parameterValues] // replaced whole, never changed
+	frozen     atomic.Pointer[frozenParameters]
 
 	mu       sync.Mutex
 	programs map[string]*compilation
@@ -54,16 +55,16 @@ func New(backend compute.Backend, model Model, config Config) (*Intervenable, er
 		return nil, err
 	}
 	iv := &Intervenable{backend: backend, model: model, config: config, plan: plan,
-		declared: make([][]Owned, len(plan)), programs: map[string]*compilation{}}
+		declared: make([][]Owned, len(plan.representations)), programs: map[string]*compilation{}}
 	values := parameterValues{}
-	for i, p := range plan {
+	for i, p := range plan.representations {
 		parameterized, ok := p.Intervention.(Parameterized)
 		if !ok || p.owner != i {
 			continue
 		}
 		random := rand.New(rand.NewPCG(config.Seed, uint64(i)))
-		if iv.declared[i], err = parameterized.Parameters(p.sites.Width, random); err != nil {
-			return nil, Within(where(i, p.Site()), err)
+		if iv.declared[i], err = parameterized.Parameters(p.width, random); err != nil {
+			return nil, Within(where(i, p.Representation), err)
 		}
 		for j := range iv.declared[i] {
 			parameter := &iv.declared[i][j]
@@ -72,6 +73,7 @@ func New(backend compute.Backend, model Model, config Config) (*Intervenable, er
 		}
 	}
 	iv.parameters.Store(&values)
+	iv.frozen.Store(&frozenParameters{})
 	return iv, nil
 }
 
@@ -89,18 +91,35 @@ func must[T any](value T, err error) T {
 
 // Result is what a call returns. Its tensors are the caller's.
 type Result struct {
-	Output     *tensors.Tensor   // the counterfactual output, [batch, …]
-	BaseOutput *tensors.Tensor   // the clean output on the base, if the call asked for it
-	Collected  []*tensors.Tensor // what each Collect that took part returned, in config order
+	Output     *tensors.Tensor // the counterfactual output, [batch, …]
+	BaseOutput *tensors.Tensor // the clean output on the base, if the call asked for it
+	Collected  []Collected     // what each Collect that took part returned, in config order
 }
+
+// Collected is what one [Collect] returned, [batch, units…, width].
+type Collected struct {
+	Name  string // the representation's name, or its site's: "layer 0 cell_output", with "#2" for the second of a site
+	Value *tensors.Tensor
+}
+
+// Activation returns what the Collect of that name returned.
+func (r *Result) Activation(name string) (*tensors.Tensor, error) {
+	names := make([]string, len(r.Collected))
+	for i, c := range r.Collected {
+		if names[i] = c.Name; c.Name == name {
+			return c.Value, nil
+		}
+	}
+	return nil, UnknownName("collected", "name", name, names)
+}
+
+// MustActivation is Activation that panics on an error.
+func (r *Result) MustActivation(name string) *tensors.Tensor { return must(r.Activation(name)) }
 
 // Run makes one call: it runs the sources and the base in one program, which is compiled if no earlier call had the same shapes.
 func (iv *Intervenable) Run(call Call) (*Result, error) {
-	results, layout, err := iv.run(call, nil, "")
-	if err != nil {
-		return nil, err
-	}
-	return layout.result(results), nil
+	result, _, err := iv.run(call, nil, nil)
+	return result, err
 }
 
 // MustRun is Run that panics on an error.
@@ -108,7 +127,7 @@ func (iv *Intervenable) MustRun(call Call) *Result { return must(iv.Run(call)) }
 
 // Forward runs the model on inputs without any intervention and returns its output.
 func (iv *Intervenable) Forward(inputs Inputs) (*tensors.Tensor, error) {
-	result, err := iv.Run(Call{Base: inputs, Locations: make([]*Location, len(iv.plan))})
+	result, err := iv.Run(Call{Base: inputs, Locations: make([]*Location, len(iv.plan.representations))})
 	if err != nil {
 		return nil, err
 	}
@@ -118,20 +137,29 @@ func (iv *Intervenable) Forward(inputs Inputs) (*tensors.Tensor, error) {
 // MustForward is Forward that panics on an error.
 func (iv *Intervenable) MustForward(inputs Inputs) *tensors.Tensor { return must(iv.Forward(inputs)) }
 
-// run binds the call, finds or compiles its program and executes that. kind separates programs with a loss from those without.
-func (iv *Intervenable) run(call Call, loss Loss, kind string) ([]*tensors.Tensor, *outputs, error) {
+// run binds the call, finds or compiles its program and executes that. It returns what the task added, too; the task may be nil, and
+// is fed extra tensors.
+func (iv *Intervenable) run(call Call, t task, extra []*tensors.Tensor) (*Result, []*tensors.Tensor, error) {
 	b, err := iv.bind(call)
 	if err != nil {
 		return nil, nil, err
 	}
-	c := iv.compilation(kind + b.signature())
-	c.once.Do(func() { c.program, c.err = iv.compile(b, loss) })
+	key := b.signature()
+	if t != nil {
+		key = t.key() + key
+	}
+	c := iv.compilation(key)
+	c.once.Do(func() { c.program, c.err = iv.compile(b, t) })
 	if c.err != nil {
 		return nil, nil, c.err
 	}
 	iv.calls.Add(1)
-	results, err := c.program.run(iv.backend, b, *iv.parameters.Load())
-	return results, &c.program.outputs, err
+	results, err := c.program.run(iv.backend, &execution{b, *iv.parameters.Load(), extra})
+	if err != nil {
+		return nil, nil, err
+	}
+	split := len(results) - c.program.outputs.task
+	return iv.result(&c.program.outputs, results[:split]), results[split:], nil
 }
 
 func (iv *Intervenable) compilation(key string) *compilation {
@@ -143,14 +171,16 @@ func (iv *Intervenable) compilation(key string) *compilation {
 	return iv.programs[key]
 }
 
-// result hands out the results of a program without a loss.
-func (o *outputs) result(results []*tensors.Tensor) *Result {
+// result hands out what a program returns of the call itself.
+func (iv *Intervenable) result(o *outputs, results []*tensors.Tensor) *Result {
 	r := &Result{Output: results[0]}
 	results = results[1:]
 	if o.base {
 		r.BaseOutput, results = results[0], results[1:]
 	}
-	r.Collected = results[:len(o.collected)]
+	for k, i := range o.collected {
+		r.Collected = append(r.Collected, Collected{iv.plan.title(i), results[k]})
+	}
 	return r
 }
 

@@ -14,7 +14,8 @@ type Nodes map[string]*Node
 // Values is what an intervention computes with, inside a graph.
 type Values struct {
 	// Base is the activation to be replaced and Source the one to take from, both [batch, …, width]; Source is nil for a
-	// [Sourceless] intervention. Where the base is not located, Source is arbitrary and the result is not used.
+	// [Sourceless] intervention. Where the base is not located, Source is arbitrary and the result is not used. The width of an
+	// intervention with parameters is that of all the units that it takes together (Representation.MaxUnits).
 	Base, Source *Node
 
 	// Selected is 1 for the features in the call's subspace and 0 for others, broadcast to the rank of Base: [batch, 1, …,
@@ -28,8 +29,8 @@ type Values struct {
 // Intervention computes what replaces an activation. Name is the name that configs and saved files know it by; Apply adds the
 // computation to the graph and returns a node of the shape of Base.
 //
-// That is all that an intervention needs. One that owns tensors is also [Parameterized], one that takes subspaces [Subspaced],
-// and one that reads no source [Sourceless].
+// That is all that an intervention needs. One that owns tensors is also [Parameterized], one that takes subspaces [Subspaced], one that
+// reads no source [Sourceless], one that reads a module's input [InputReader], and one that makes its own source [Drawer].
 type Intervention interface {
 	Name() string
 	Apply(v Values) *Node
@@ -53,6 +54,20 @@ type Subspaced interface {
 type Sourceless interface {
 	Intervention
 	Sourceless()
+}
+
+// InputReader is an intervention whose source is not the site's own activation but, in the source run, the input of the module whose
+// output that is.
+type InputReader interface {
+	Intervention
+	ReadsInput()
+}
+
+// Drawer is an intervention that makes its own source where a call gives it none: activations [units, width], the same for every
+// example. It draws the same numbers each time.
+type Drawer interface {
+	Intervention
+	Draw(units, width int) *tensors.Tensor
 }
 
 // Owned is a tensor that an intervention owns: one of its parameters.
@@ -106,8 +121,6 @@ func Register(prototype Intervention) {
 	}
 	registry[name] = reflect.TypeOf(prototype)
 }
-
-func reads(i Intervention) bool { _, sourceless := i.(Sourceless); return !sourceless }
 
 // blend returns to where selected is 1 and from elsewhere; to for all when nothing is selected in particular.
 func blend(selected, from, to *Node) *Node {

@@ -109,11 +109,9 @@ func TestFullRankEqualsVanilla(t *testing.T) {
 		for _, intervention := range []interv.Intervention{interv.RotatedSpace{}, interv.LowRankRotatedSpace{Rank: sites.Width}} {
 			iv := s.with(intervention)
 			wantClose(t, intervention.Name(), flat(iv.MustRun(call).Output), want, 1e-5)
-			gradient := iv.Gradient(func(output *Node, _ interv.Nodes) *Node { return ReduceAllSum(Square(output)) })
+			trainer := iv.MustTrainer(func(o interv.Outcome) *Node { return ReduceAllSum(Square(o.Output)) }, interv.Adam{Rate: 0.1})
 			for range 20 {
-				if err := iv.Descend(gradient.MustRun(call), 0.5); err != nil {
-					t.Fatal(err)
-				}
+				trainer.MustStep(call)
 			}
 			wantOrthonormal(t, iv.Parameters()["0.rotation"])
 			wantClose(t, intervention.Name()+" after training", flat(iv.MustRun(call).Output), want, 1e-5)
@@ -189,10 +187,10 @@ func TestEditsCompoundInConfigOrder(t *testing.T) {
 		both, base := interv.FromTo(units, units), interv.At(units)
 		result := iv.MustRun(interv.Call{Base: s.base, Sources: []interv.Inputs{nil, nil, s.source, nil, s.source, nil},
 			Locations: []*interv.Location{base, base, both, base, both, base}})
-		source := s.with(interv.Collect{}).MustRun(interv.Call{Base: s.source, Locations: []*interv.Location{base}}).Collected[0]
-		wantSame(t, "after zero and addition", flat(result.Collected[1]), flat(source))
-		wantSame(t, "after subtraction", flat(result.Collected[2]), make([]float32, source.Size()))
-		wantDifferent(t, flat(result.Collected[0]), flat(result.Collected[1]))
+		source := s.with(interv.Collect{}).MustRun(interv.Call{Base: s.source, Locations: []*interv.Location{base}}).Collected[0].Value
+		wantSame(t, "after zero and addition", flat(result.Collected[1].Value), flat(source))
+		wantSame(t, "after subtraction", flat(result.Collected[2].Value), make([]float32, source.Size()))
+		wantDifferent(t, flat(result.Collected[0].Value), flat(result.Collected[1].Value))
 	})
 }
 
@@ -244,9 +242,9 @@ func TestEverySiteCanBeWritten(t *testing.T) {
 		}
 		iv := interv.MustNew(engine, model, interv.Config{Representations: []interv.Representation{at(interv.Vanilla{}), at(interv.Collect{})}})
 		got := iv.MustRun(interv.Call{Base: base, Sources: []interv.Inputs{source, nil},
-			Locations: []*interv.Location{interv.FromTo(interv.Repeat(2, 2), interv.Repeat(2, 1)), interv.At(interv.Repeat(2, 1))}}).Collected[0]
+			Locations: []*interv.Location{interv.FromTo(interv.Repeat(2, 2), interv.Repeat(2, 1)), interv.At(interv.Repeat(2, 1))}}).Collected[0].Value
 		clean := interv.MustNew(engine, model, interv.Config{Representations: []interv.Representation{at(interv.Collect{})}}).
-			MustRun(interv.Call{Base: source, Locations: []*interv.Location{interv.At(interv.Repeat(2, 2))}}).Collected[0]
+			MustRun(interv.Call{Base: source, Locations: []*interv.Location{interv.At(interv.Repeat(2, 2))}}).Collected[0].Value
 		wantClose(t, site.String(), flat(got), flat(clean), 1e-6)
 	}
 }

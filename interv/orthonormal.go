@@ -82,6 +82,39 @@ func tangent(r, g *Node) *Node {
 	return Sub(g, project(r, symmetric))
 }
 
+// retract returns the matrix with orthonormal columns nearest to x = R + Δ, [d, k], for orthonormal R and Δ tangent at R: its polar
+// factor X (XᵀX)^(-1/2). As XᵀX = I + ΔᵀΔ, the singular values of X are at least 1; divided by a bound on the largest they lie in
+// (0, 1], where the Newton–Schulz iteration X ← X (3 I − XᵀX)/2 takes them to 1 (Higham, "Functions of Matrices", 2008, section 8.3).
+// The bound is the root of the largest row sum of |XᵀX|. An ordinary step of training needs three or four iterations. It has no
+// gradient.
+func retract(x *Node) *Node {
+	g := x.Graph()
+	gramOf := func(x *Node) *Node { return DotGeneral(x, []int{0}, nil, x, []int{0}, nil) }
+	x = Div(x, Sqrt(ReduceAllMax(ReduceSum(Abs(gramOf(x)), 1))))
+	gram := gramOf(x)
+	goOn := NewClosure(g, func(g *Graph) []*Node {
+		round := Parameter(g, "round", shapes.Make(dtypes.Int32))
+		Parameter(g, "x", x.Shape())
+		gram := Parameter(g, "gram", gram.Shape())
+		identity := ConvertDType(Diagonal(g, gram.Shape().Dim(0)), gram.DType())
+		far := GreaterThan(ReduceAllMax(Abs(Sub(gram, identity))), Scalar(g, gram.DType(), retractionTolerance))
+		return []*Node{LogicalAnd(far, LessThan(round, Scalar(g, dtypes.Int32, retractionRounds)))}
+	})
+	iterate := NewClosure(g, func(g *Graph) []*Node {
+		round := Parameter(g, "round", shapes.Make(dtypes.Int32))
+		x := Parameter(g, "x", x.Shape())
+		gram := Parameter(g, "gram", gram.Shape())
+		x = Sub(MulScalar(x, 1.5), MulScalar(project(x, gram), 0.5))
+		return []*Node{AddScalar(round, 1), x, gramOf(x)}
+	})
+	return While(goOn, iterate, Scalar(g, dtypes.Int32, 0), x, gram)[1]
+}
+
+const (
+	retractionTolerance = 2e-6 // of an entry of XᵀX − I: what float32 leaves after the last iteration at width 768
+	retractionRounds    = 40   // bring a singular value of 1e-6 to 1
+)
+
 // shape is a shape of x's element type.
 func shape(x *Node, dimensions ...int) shapes.Shape { return shapes.Make(x.DType(), dimensions...) }
 

@@ -62,6 +62,9 @@ func (iv *Intervenable) SetParameters(values map[string]*tensors.Tensor) error {
 		if err := CheckFinite("parameter "+name, value); err != nil {
 			return err
 		}
+		if key.name == temperature && !(floats(value)[0] > 0) {
+			return &Error{Where: "parameter " + name, Axis: "value", Got: fmt.Sprint(floats(value)[0]), Wanted: "a number above 0"}
+		}
 		if iv.kind(key) == Orthonormal {
 			if err := checkOrthonormal(floats(value), value.Shape().Dim(0), value.Shape().Dim(1)); err != nil {
 				return Within("parameter "+name, err)
@@ -85,33 +88,75 @@ func (iv *Intervenable) replace(changed parameterValues) {
 	}
 }
 
-// Descend takes one step of gradient descent: p ← p − rate · ∂loss/∂p. A rotation follows the tangent part of its gradient, and
-// the columns of the result are orthonormalized again.
-func (iv *Intervenable) Descend(g *GradientResult, rate float64) error {
-	changed := parameterValues{}
-	for name, gradient := range g.Gradients {
+// frozenParameters are those that gradients and training leave alone.
+type frozenParameters map[parameterKey]bool
+
+// String lists them, for the keys of programs.
+func (f frozenParameters) String() string {
+	var names []string
+	for key := range f {
+		names = append(names, key.String())
+	}
+	slices.Sort(names)
+	return fmt.Sprint(names)
+}
+
+// Freeze makes gradients and training leave parameters alone from now on.
+func (iv *Intervenable) Freeze(names ...string) error { return iv.setFrozen(true, names) }
+
+// Unfreeze takes Freeze back.
+func (iv *Intervenable) Unfreeze(names ...string) error { return iv.setFrozen(false, names) }
+
+func (iv *Intervenable) setFrozen(frozen bool, names []string) error {
+	keys := make([]parameterKey, len(names))
+	for i, name := range names {
 		key, err := iv.find(name)
 		if err != nil {
 			return err
 		}
-		old := (*iv.parameters.Load())[key]
-		direction := gradient
-		if iv.kind(key) == Orthonormal {
-			direction = g.Tangents[name]
+		if keys[i] = key; iv.kind(key) == Fixed {
+			return &Error{Where: "parameter " + name, Axis: "kind", Got: "fixed", Wanted: "one that is trained"}
 		}
-		if err := CheckFinite(fmt.Sprintf("gradient of %s", name), direction); err != nil {
-			return err
-		}
-		values := floats(old)
-		for i, slope := range floats(direction) {
-			values[i] -= rate * slope
-		}
-		dimensions := old.Shape().Dimensions
-		if iv.kind(key) == Orthonormal {
-			orthonormalize(values, dimensions[0], dimensions[1])
-		}
-		changed[key] = ofDType(tensors.FromFlatDataAndDimensions(values, dimensions...), old.DType())
 	}
-	iv.replace(changed)
-	return nil
+	for {
+		old := iv.frozen.Load()
+		now := maps.Clone(*old)
+		for _, key := range keys {
+			if now[key] = true; !frozen {
+				delete(now, key)
+			}
+		}
+		if iv.frozen.CompareAndSwap(old, &now) {
+			return nil
+		}
+	}
+}
+
+// temperature is what the parameter is called in every intervention that has one.
+const temperature = "temperature"
+
+// SetTemperature sets every parameter called temperature; an error if there is none, or the value is not above 0.
+func (iv *Intervenable) SetTemperature(value float64) error {
+	values := map[string]*tensors.Tensor{}
+	for _, key := range iv.keys() {
+		if key.name == temperature {
+			values[key.String()] = ofDType(tensors.FromScalar(value), iv.model.Weights().DType())
+		}
+	}
+	if len(values) == 0 {
+		return &Error{Where: "parameters", Axis: temperature, Got: "none", Wanted: "an intervention that has one, such as interv.BoundlessRotatedSpace{}"}
+	}
+	return iv.SetParameters(values)
+}
+
+// Count is the number of parameters of the interventions: all, and those that training changes. Linked ones count once.
+func (iv *Intervenable) Count() (all, trainable int) {
+	frozen := *iv.frozen.Load()
+	for key, value := range *iv.parameters.Load() {
+		all += value.Size()
+		if iv.kind(key) != Fixed && !frozen[key] {
+			trainable += value.Size()
+		}
+	}
+	return all, trainable
 }

@@ -91,14 +91,14 @@ func TestCallRefusals(t *testing.T) {
 		change func(c *interv.Call)
 		words  []string
 	}{
-		"step out of range": {vanilla, func(c *interv.Call) { c.Locations[0].Base[4][0] = 6 }, []string{"base locations of example 4", "step 6", "0 to 5"}},
-		"negative step":     {vanilla, func(c *interv.Call) { c.Locations[0].Source[4][0] = -1 }, []string{"source locations of example 4", "step -1", "0 to 5"}},
+		"step out of range":     {vanilla, func(c *interv.Call) { c.Locations[0].Base[4][0] = 6 }, []string{"base locations of example 4", "step 6", "0 to 5"}},
+		"step before the first": {vanilla, func(c *interv.Call) { c.Locations[0].Source[4][0] = -7 }, []string{"source locations of example 4", "step -7", "0 to 5, or -1 to -6 from the end"}},
 		"step twice": {vanilla, func(c *interv.Call) { c.Locations[0] = interv.FromTo(interv.Repeat(10, 1, 2), interv.Repeat(10, 3, 3)) },
 			[]string{"step 3 twice"}},
-		"ragged locations": {vanilla, func(c *interv.Call) { c.Locations[0].Base = ragged }, []string{"example 3", "2 units", "1, as for example 0"}},
+		"ragged locations": {vanilla, func(c *interv.Call) { c.Locations[0].Base = ragged }, []string{"source locations of example 3", "1 units", "2 units, as many as base locations"}},
 		"9 of 10 examples": {vanilla, func(c *interv.Call) { c.Locations[0].Base = interv.Repeat(9, 1) }, []string{"base locations", "9 examples", "10, the batch"}},
 		"more units than source": {vanilla, func(c *interv.Call) { c.Locations[0].Source = interv.Repeat(10, 1, 2) },
-			[]string{"source locations", "2 units", "1, as many"}},
+			[]string{"source locations", "2 units", "1 units, as many"}},
 		"no locations":   {vanilla, func(c *interv.Call) { c.Locations = nil }, []string{"locations", "0 entries", "1, one for each"}},
 		"wrong width":    {vanilla, func(c *interv.Call) { c.Base = embeds(random(1, 10, 6, 3)) }, []string{"base: inputs_embeds", "[10 6 3]", "2]"}},
 		"float64 inputs": {vanilla, func(c *interv.Call) { c.Base = embeds(tensors.FromValue([][][]float64{{{1, 2}}})) }, []string{"Float64", "Float32"}},
@@ -116,7 +116,7 @@ func TestCallRefusals(t *testing.T) {
 		"no subspaces":    {boundless, func(c *interv.Call) { c.Subspaces = [][][]int{interv.Repeat(10, 1)} }, []string{"takes no subspace"}},
 		"activations of the wrong width": {vanilla, func(c *interv.Call) {
 			c.Sources, c.Locations[0].Source, c.Activations = nil, nil, []*tensors.Tensor{random(1, 3)}
-		}, []string{"activations", "[3]", "[2], [1 2] or [10 1 2]"}},
+		}, []string{"activations", "[3]", "[10 1 2], or less of it"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			call := good()
@@ -173,8 +173,8 @@ func TestLossRefusals(t *testing.T) {
 		_, err := iv.Gradient(loss).Run(call)
 		return err
 	}
-	wantRefusal(t, of(interv.RotatedSpace{}, func(output *Node, _ interv.Nodes) *Node { return output }), "loss", "a scalar")
-	wantRefusal(t, of(interv.Vanilla{}, func(output *Node, _ interv.Nodes) *Node { return ReduceAllSum(output) }), "trainable parameters", "none")
+	wantRefusal(t, of(interv.RotatedSpace{}, func(o interv.Outcome) *Node { return o.Output }), "loss", "a scalar")
+	wantRefusal(t, of(interv.Vanilla{}, func(o interv.Outcome) *Node { return ReduceAllSum(o.Output) }), "trainable parameters", "none")
 }
 
 func TestAGoFunctionRunsButCannotBeSaved(t *testing.T) {

@@ -83,20 +83,17 @@ func (BoundlessRotatedSpace) Parameters(width int, random *rand.Rand) ([]Owned, 
 	return []Owned{
 		{rotation, Orthonormal, RandomOrthonormal(width, width, random)},
 		{"boundary", Free, tensors.FromValue([]float32{0.5})},
-		{"temperature", Fixed, tensors.FromScalar(float32(50))},
+		{temperature, Fixed, tensors.FromScalar(float32(50))},
 	}, nil
 }
 
 // Apply builds ((1 − m) ⊙ b R + m ⊙ s R) Rᵀ.
 func (BoundlessRotatedSpace) Apply(v Values) *Node {
-	r, temperature := v.Parameters[rotation], v.Parameters["temperature"]
+	r, t := v.Parameters[rotation], v.Parameters[temperature]
 	width := r.Shape().Dim(0)
 	k := ConvertDType(Iota(r.Graph(), shape(r, width), 0), r.DType())
 	boundary := MulScalar(ClipScalar(v.Parameters["boundary"], 0.001, 1), width)
-	mask := Mul(Sigmoid(Div(k, temperature)), Sigmoid(Div(Sub(boundary, k), temperature)))
-	mask = ExpandLeftToRank(mask, v.Base.Rank())
-	base, source := project(v.Base, r), project(v.Source, r)
-	return unproject(Add(Mul(OneMinus(mask), base), Mul(mask, source)), r)
+	return mixRotated(Mul(Sigmoid(Div(k, t)), Sigmoid(Div(Sub(boundary, k), t))), r, v)
 }
 
 func init() {

@@ -36,6 +36,7 @@ type Sites struct {
 	Width     int       // size of the last axis; 0 if it varies with the run, as that of attention weights
 	Heads     int       // size of the head axis, 0 for none
 	Units     []Unit    // the units a location may count in; the first is the default
+	Stepwise  bool      // computed and announced one position at a time, as in a recurrent cell
 	Input     Component // what the module whose output this is has as its input, of the same width; empty if it is no module's
 }
 

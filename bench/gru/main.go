@@ -59,7 +59,7 @@ func main() {
 
 	base, source = uniform(3, 1, 1, 2), uniform(4, 1, 1, 2)
 	first := interv.FromTo(interv.Repeat(1, 0), interv.Repeat(1, 0))
-	sum := func(output *Node, _ interv.Nodes) *Node { return ReduceAllSum(output) }
+	sum := func(o interv.Outcome) *Node { return ReduceAllSum(o.Output) }
 	rotated := interv.Representation{Component: gru.CellOutput, Unit: interv.Step, Intervention: interv.LowRankRotatedSpace{Rank: 2}}
 	das := interv.MustNew(engine, model, interv.Config{Representations: []interv.Representation{rotated}})
 	gradient := das.Gradient(sum)

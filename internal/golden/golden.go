@@ -91,15 +91,6 @@ func (i Intervention) Parts() [][]int {
 	return parts
 }
 
-// Positions reads a location that lists positions or steps for each example; nil for null.
-func Positions(location json.RawMessage) (rows [][]int, err error) {
-	if len(location) == 0 {
-		return nil, nil
-	}
-	err = json.Unmarshal(location, &rows)
-	return rows, err
-}
-
 // Load reads a case folder.
 func Load(dir string) (*Case, error) {
 	data, err := os.ReadFile(filepath.Join(dir, "case.json"))

@@ -36,8 +36,23 @@ func (c Config) catalogue(h head) interv.Catalogue {
 		if component == X2HOutput || component == H2HOutput {
 			width = 3 * c.Width
 		}
-		catalogue.Sites = append(catalogue.Sites,
-			interv.Sites{Component: component, Layers: c.Layers, Width: width, Units: []interv.Unit{interv.Step}})
+		sites := interv.Sites{Component: component, Layers: c.Layers, Width: width, Units: []interv.Unit{interv.Step}}
+		switch component {
+		case CellInput, X2HOutput, ResetX2HOutput, UpdateX2HOutput, NewX2HOutput:
+		default: // depends on the state
+			sites.Stepwise = true
+		}
+		switch component {
+		case ResetGateOutput:
+			sites.Input = ResetGateInput
+		case UpdateGateOutput:
+			sites.Input = UpdateGateInput
+		case NewGateOutput:
+			sites.Input = NewGateInput
+		case CellOutput:
+			sites.Input = CellInput
+		}
+		catalogue.Sites = append(catalogue.Sites, sites)
 	}
 	return catalogue
 }

@@ -1,0 +1,208 @@
+package interv
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Location says for each example which units a representation reads in the source and writes in the base. Unit k of the source list
+// goes to unit k of the base list. Lists of different examples may differ in length; an example with an empty list is not touched.
+//
+// What a list counts depends on the representation's unit: positions or steps (pos, t), heads at all positions (h), or, for h.pos,
+// positions, with the heads listed apart: every listed head at every listed position. A position below 0 counts from the end of the
+// example, before any padding on the right: −1 is the last.
+type Location struct {
+	Source      [][]int `json:"source,omitempty"` // [example][unit]; nil if nothing is read from a source
+	Base        [][]int `json:"base,omitempty"`   // [example][unit]
+	SourceHeads [][]int `json:"source_heads,omitempty"`
+	BaseHeads   [][]int `json:"base_heads,omitempty"`
+	Everywhere  bool    `json:"everywhere,omitempty"` // every unit, each from the same one of the source; the lists are nil
+}
+
+// FromTo is the location that reads the units of source and writes to those of base, both [example][unit].
+func FromTo(source, base [][]int) *Location { return &Location{Source: source, Base: base} }
+
+// At is the location of a representation that reads no source, [example][unit].
+func At(base [][]int) *Location { return &Location{Base: base} }
+
+// Everywhere is the location of all units: the whole activation.
+func Everywhere() *Location { return &Location{Everywhere: true} }
+
+// Heads adds the heads of an h.pos location: [example][head], source nil if nothing is read from a source.
+func (l *Location) Heads(source, base [][]int) *Location {
+	with := *l
+	with.SourceHeads, with.BaseHeads = source, base
+	return &with
+}
+
+// Repeat lists the same units for each of a number of examples: Repeat(10, 0, 2, 4) is Python's [[0, 2, 4]] * 10.
+func Repeat(examples int, units ...int) [][]int {
+	rows := make([][]int, examples)
+	for i := range rows {
+		rows[i] = append([]int(nil), units...)
+	}
+	return rows
+}
+
+// Places names positions: for each name, those of every example, [example][position]. With it a location reads
+//
+//	FromTo(source.MustAt("subject", "last"), base.MustAt("subject", "last"))
+type Places map[string][][]int
+
+// At lists the positions of some names for each example, one name after the other.
+func (p Places) At(names ...string) ([][]int, error) {
+	var rows [][]int
+	for _, name := range names {
+		named, ok := p[name]
+		if !ok {
+			return nil, UnknownName("places", "name", name, sortedKeys(p))
+		}
+		if rows == nil {
+			rows = make([][]int, len(named))
+		}
+		if len(named) != len(rows) {
+			return nil, &Error{Where: "places", Axis: name, Got: fmt.Sprintf("%d examples", len(named)), Wanted: fmt.Sprintf("%d, as for %s", len(rows), names[0])}
+		}
+		for i := range rows {
+			rows[i] = append(rows[i], named[i]...)
+		}
+	}
+	return rows, nil
+}
+
+// MustAt is At that panics on an error.
+func (p Places) MustAt(names ...string) [][]int { return must(p.At(names...)) }
+
+// units are the units of one side of a location in a run, resolved. In each example they are a rectangle of heads × positions.
+type units struct {
+	// rows holds for each unit its number in the run, (example · heads + head) · positions + position, as [example × heads ×
+	// positions] of the largest rectangle, with −1 where an example's own is smaller.
+	rows  []int
+	shape []int    // of the largest rectangle: [units], or [heads, positions] at a site with heads
+	each  [][2]int // heads and positions of each example's rectangle
+}
+
+// perExample is how many units the largest rectangle has.
+func (u units) perExample() int {
+	count := 1
+	for _, n := range u.shape {
+		count *= n
+	}
+	return count
+}
+
+// resolve turns one side of a location, called axis, into units of a run. A unit may be named once, unless repeats are allowed.
+func (p planned) resolve(axis string, list, heads [][]int, everywhere, repeats bool, extent Extent) (units, error) {
+	side := side{axis: axis, unit: p.Unit, heads: p.sites.Heads, extent: extent, repeats: repeats}
+	if everywhere {
+		if list != nil || heads != nil {
+			return units{}, &Error{Axis: axis, Got: "lists", Wanted: "none, as the location is everywhere"}
+		}
+		return side.rectangles(nil, nil)
+	}
+	if (p.Unit == HeadPosition) != (heads != nil) {
+		if heads != nil {
+			return units{}, &Error{Axis: axis, Got: "heads apart", Wanted: fmt.Sprintf("none: the unit is %s", p.Unit)}
+		}
+		return units{}, &Error{Axis: axis, Got: "no heads", Wanted: "heads as well as positions: the unit is h.pos (Location.Heads adds them)"}
+	}
+	if p.Unit == Head {
+		return side.rectangles(list, nil)
+	}
+	return side.rectangles(heads, list)
+}
+
+// side is what resolving one side of a location needs to know.
+type side struct {
+	axis    string
+	unit    Unit
+	heads   int // of the site; 0 for none
+	extent  Extent
+	repeats bool
+}
+
+// rectangles lists the units of each example: heads × positions, each either as listed or all of them.
+func (s side) rectangles(heads, positions [][]int) (units, error) {
+	u := units{each: make([][2]int, s.extent.Batch)}
+	if heads == nil {
+		heads = Repeat(s.extent.Batch, Range(0, max(1, s.heads))...)
+	} else {
+		heads = cloneRows(heads)
+		if err := s.check(heads, "head", s.heads, nil); err != nil {
+			return u, err
+		}
+	}
+	if positions == nil {
+		positions = Repeat(s.extent.Batch, Range(0, s.extent.Positions)...)
+	} else {
+		positions = cloneRows(positions)
+		noun := "position"
+		if s.unit == Step {
+			noun = "step"
+		}
+		if err := s.check(positions, noun, s.extent.Positions, s.extent.Real); err != nil {
+			return u, err
+		}
+	}
+	mostHeads, mostPositions := 0, 0
+	for i := range u.each {
+		u.each[i] = [2]int{len(heads[i]), len(positions[i])}
+		mostHeads, mostPositions = max(mostHeads, len(heads[i])), max(mostPositions, len(positions[i]))
+	}
+	if mostHeads == 0 || mostPositions == 0 {
+		return u, &Error{Axis: s.axis, Got: "no units", Wanted: "at least one (a nil location leaves the representation out)"}
+	}
+	u.shape = []int{mostPositions}
+	if s.heads > 0 {
+		u.shape = []int{mostHeads, mostPositions}
+	}
+	for i := range u.each {
+		for h := range mostHeads {
+			for k := range mostPositions {
+				row := -1
+				if h < len(heads[i]) && k < len(positions[i]) {
+					row = (i*max(1, s.heads)+heads[i][h])*s.extent.Positions + positions[i][k]
+				}
+				u.rows = append(u.rows, row)
+			}
+		}
+	}
+	return u, nil
+}
+
+// check validates lists of one kind of unit and, where real tells which positions of an example are not padding, replaces numbers
+// below 0 by those that they stand for.
+func (s side) check(rows [][]int, noun string, count int, real func(example int) (start, end int)) error {
+	if len(rows) != s.extent.Batch {
+		return &Error{Axis: s.axis, Got: fmt.Sprintf("%d examples", len(rows)), Wanted: fmt.Sprintf("%d, the batch", s.extent.Batch)}
+	}
+	for i, row := range rows {
+		wanted := fmt.Sprintf("0 to %d", count-1)
+		start, end := 0, 0
+		if real != nil {
+			start, end = real(i)
+			wanted += fmt.Sprintf(", or -1 to %d from the end", start-end)
+		}
+		for k, n := range row {
+			axis := fmt.Sprintf("%s of example %d", s.axis, i)
+			if n < 0 {
+				n += end
+			}
+			if row[k] < 0 && n < start || n >= count || n < 0 {
+				return &Error{Axis: axis, Got: fmt.Sprintf("%s %d", noun, row[k]), Wanted: wanted}
+			}
+			if row[k] = n; !s.repeats && slices.Contains(row[:k], n) {
+				return &Error{Axis: axis, Got: fmt.Sprintf("%s %d twice", noun, n), Wanted: "each at most once"}
+			}
+		}
+	}
+	return nil
+}
+
+func cloneRows(rows [][]int) [][]int {
+	clone := make([][]int, len(rows))
+	for i, row := range rows {
+		clone[i] = slices.Clone(row)
+	}
+	return clone
+}

@@ -1,0 +1,198 @@
+package interv
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+)
+
+// PCARotatedSpace exchanges principal components of standardized activations: out = (z C) ⊙ std + mean, z = ((s − mean)/std) Cᵀ on the
+// selected components and ((b − mean)/std) Cᵀ elsewhere. components C is [Components, width], mean and std [width]; a subspace selects
+// components. Where Components is less than the width, what lies outside of them is lost. None is trained: they come from [FitPCA], and
+// until then C is the first rows of the identity.
+type PCARotatedSpace struct {
+	Components int `json:"components,omitempty"` // 1 to the width of the site; 0 means the width
+}
+
+// Name is "pca_rotated_space".
+func (PCARotatedSpace) Name() string { return "pca_rotated_space" }
+
+// Features is the number of components.
+func (p PCARotatedSpace) Features(width int) int {
+	if p.Components == 0 {
+		return width
+	}
+	return p.Components
+}
+
+// Parameters are the components, the mean and the standard deviation.
+func (p PCARotatedSpace) Parameters(width int, _ *rand.Rand) ([]Owned, error) {
+	count := p.Features(width)
+	if count < 1 || count > width {
+		return nil, &Error{Axis: "components", Got: fmt.Sprint(p.Components), Wanted: fmt.Sprintf("1 to the width, %d", width)}
+	}
+	identity := make([]float64, count*width)
+	for i := range count {
+		identity[i*width+i] = 1
+	}
+	return []Owned{{"components", Fixed, float32Tensor(identity, count, width)}, {"mean", Fixed, filled(0, width)}, {"std", Fixed, filled(1, width)}}, nil
+}
+
+// Apply builds (z C) ⊙ std + mean.
+func (p PCARotatedSpace) Apply(v Values) *Node {
+	components := v.Parameters["components"]
+	mean, std := ExpandLeftToRank(v.Parameters["mean"], v.Base.Rank()), ExpandLeftToRank(v.Parameters["std"], v.Base.Rank())
+	coordinates := func(x *Node) *Node { return unproject(Div(Sub(x, mean), std), components) }
+	z := blend(v.Selected, coordinates(v.Base), coordinates(v.Source))
+	return Add(Mul(project(z, components), std), mean)
+}
+
+// FitPCA computes the parameters of a [PCARotatedSpace] of so many components from activations [..., width], such as a [Collect]
+// returns: the mean and standard deviation of every dimension (1 for one that never changes), and the eigenvectors of the covariance of
+// the standardized activations with the largest eigenvalues, largest first, each with its largest entry positive. It takes of the order
+// of width³ operations. SetParameters takes the result once the representation's number and a dot are put before the names, as
+// Intervenable.SetPCA does.
+func FitPCA(activations *tensors.Tensor, components int) (map[string]*tensors.Tensor, error) {
+	const where = "fitting PCA"
+	if activations.Rank() < 2 {
+		return nil, &Error{Where: where, Axis: "activations", Got: activations.Shape().String(), Wanted: "[…, width]"}
+	}
+	if err := CheckFinite(where, activations); err != nil {
+		return nil, err
+	}
+	width := activations.Shape().Dim(-1)
+	count := activations.Size() / width
+	if components < 1 || components > width {
+		return nil, &Error{Where: where, Axis: "components", Got: fmt.Sprint(components), Wanted: fmt.Sprintf("1 to the width, %d", width)}
+	}
+	if count < 2 {
+		return nil, &Error{Where: where, Axis: "activations", Got: fmt.Sprintf("%d vectors", count), Wanted: "at least 2"}
+	}
+	x := floats(activations)
+	mean, std := standardize(x, width)
+	covariance := make([]float64, width*width)
+	for row := range count {
+		vector := x[row*width : (row+1)*width]
+		for i, a := range vector {
+			for j, b := range vector[:i+1] {
+				covariance[i*width+j] += a * b / float64(count)
+			}
+		}
+	}
+	for i := range width {
+		for j := range i {
+			covariance[j*width+i] = covariance[i*width+j]
+		}
+	}
+	return map[string]*tensors.Tensor{
+		"components": float32Tensor(eigenvectors(covariance, width)[:components*width], components, width),
+		"mean":       float32Tensor(mean, width), "std": float32Tensor(std, width),
+	}, nil
+}
+
+// SetPCA fits the PCARotatedSpace of a representation to activations; see [FitPCA].
+func (iv *Intervenable) SetPCA(representation int, activations *tensors.Tensor) error {
+	if representation < 0 || representation >= len(iv.plan.representations) {
+		return &Error{Where: "fitting PCA", Axis: "representation", Got: fmt.Sprint(representation), Wanted: fmt.Sprintf("0 to %d", len(iv.plan.representations)-1)}
+	}
+	p := iv.plan.representations[representation]
+	pca, ok := p.Intervention.(PCARotatedSpace)
+	if !ok {
+		return &Error{Where: where(representation, p.Representation), Axis: "intervention", Got: p.Intervention.Name(), Wanted: pca.Name()}
+	}
+	fitted, err := FitPCA(activations, pca.Features(p.width))
+	if err != nil {
+		return err
+	}
+	values := map[string]*tensors.Tensor{}
+	for name, value := range fitted {
+		values[parameterKey{p.owner, name}.String()] = ofDType(value, iv.model.Weights().DType())
+	}
+	return iv.SetParameters(values)
+}
+
+// standardize subtracts from each column of x, [rows, width], its mean and divides by its standard deviation.
+func standardize(x []float64, width int) (mean, std []float64) {
+	mean, std = make([]float64, width), make([]float64, width)
+	rows := float64(len(x) / width)
+	for i, value := range x {
+		mean[i%width] += value / rows
+	}
+	for i, value := range x {
+		std[i%width] += (value - mean[i%width]) * (value - mean[i%width]) / rows
+	}
+	for j := range std {
+		if std[j] = math.Sqrt(std[j]); std[j] == 0 {
+			std[j] = 1
+		}
+	}
+	for i := range x {
+		x[i] = (x[i] - mean[i%width]) / std[i%width]
+	}
+	return mean, std
+}
+
+// eigenvectors of a symmetric matrix [n, n], as rows, those of the largest eigenvalues first: cyclic Jacobi rotations (Golub and Van
+// Loan, "Matrix Computations", 2013, section 8.5), until what is off the diagonal is rounding.
+func eigenvectors(matrix []float64, n int) []float64 {
+	vectors := make([]float64, n*n)
+	norm := 0.0
+	for i := range n {
+		vectors[i*n+i] = 1
+		for j := range n {
+			norm += matrix[i*n+j] * matrix[i*n+j]
+		}
+	}
+	for {
+		off := 0.0
+		for p := range n {
+			for q := p + 1; q < n; q++ {
+				off += 2 * matrix[p*n+q] * matrix[p*n+q]
+				rotate(matrix, vectors, n, p, q)
+			}
+		}
+		if off <= 1e-24*norm {
+			break
+		}
+	}
+	order := Range(0, n)
+	slices.SortStableFunc(order, func(a, b int) int { return -cmp.Compare(matrix[a*n+a], matrix[b*n+b]) })
+	sorted := make([]float64, 0, n*n)
+	for _, i := range order {
+		row := vectors[i*n : (i+1)*n]
+		largest := slices.MaxFunc(row, func(a, b float64) int { return cmp.Compare(math.Abs(a), math.Abs(b)) })
+		for _, value := range row {
+			sorted = append(sorted, math.Copysign(1, largest)*value)
+		}
+	}
+	return sorted
+}
+
+// rotate makes the entry p, q of a symmetric matrix 0 by a rotation of these two axes, and rotates the rows of vectors along.
+func rotate(matrix, vectors []float64, n, p, q int) {
+	apq := matrix[p*n+q]
+	if apq == 0 {
+		return
+	}
+	tau := (matrix[q*n+q] - matrix[p*n+p]) / (2 * apq)
+	t := math.Copysign(1, tau) / (math.Abs(tau) + math.Sqrt(1+tau*tau))
+	c := 1 / math.Sqrt(1+t*t)
+	s := t * c
+	for k := range n {
+		a, b := matrix[k*n+p], matrix[k*n+q]
+		matrix[k*n+p], matrix[k*n+q] = c*a-s*b, s*a+c*b
+	}
+	for k := range n {
+		a, b := matrix[p*n+k], matrix[q*n+k]
+		matrix[p*n+k], matrix[q*n+k] = c*a-s*b, s*a+c*b
+		a, b = vectors[p*n+k], vectors[q*n+k]
+		vectors[p*n+k], vectors[q*n+k] = c*a-s*b, s*a+c*b
+	}
+}
+
+func init() { Register(PCARotatedSpace{}) }

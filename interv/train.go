@@ -1,0 +1,233 @@
+package interv
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"math"
+	"sync"
+
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+)
+
+// Trainer trains the parameters of an [Intervenable] on a loss. A step is one program: the call, its gradients and the update, after
+// which rotations are orthonormal again. Parameters and the optimizer's state stay on the device.
+//
+// Steps of one trainer run one after the other, whoever calls; calls of the Intervenable may run beside them and see the parameters
+// of before or after a step.
+type Trainer struct {
+	iv       *Intervenable
+	loss     Loss
+	settings Adam
+	id       int64
+
+	mu    sync.Mutex
+	steps int
+	state map[parameterKey]moments
+}
+
+// Adam is how a [Trainer] updates parameters: Kingma and Ba, "Adam: A Method for Stochastic Optimization" (2015), with decays 0.9 and
+// 0.999. A rotation moves along the tangent part of its update, and is then retracted to the nearest matrix with orthonormal columns.
+type Adam struct {
+	// Rate is the learning rate; 0 means 1e-3.
+	Rate float64
+
+	// Rates are the learning rates of single parameters, by the names that [Intervenable.Parameters] uses, where they differ.
+	Rates map[string]float64
+
+	// Schedule, if not nil, is what the rates are multiplied with at each step, which counts from 0; see [Linear].
+	Schedule func(step int) float64
+
+	// Temperature, if not nil, is the value that every parameter called temperature has at each step; see [Linear].
+	Temperature func(step int) float64
+}
+
+// Linear goes from one value to another over a number of steps, and stays there.
+func Linear(from, to float64, steps int) func(step int) float64 {
+	return func(step int) float64 {
+		return from + (to-from)*min(1, float64(step)/float64(max(1, steps)))
+	}
+}
+
+const (
+	decayOfMean, decayOfSquare = 0.9, 0.999
+	adamEpsilon                = 1e-8
+)
+
+// moments are Adam's running means of a parameter's gradient and of its square.
+type moments struct{ mean, square *tensors.Tensor }
+
+// Trainer prepares training. An unknown name or a rate that is not above 0 is an error.
+func (iv *Intervenable) Trainer(loss Loss, settings Adam) (*Trainer, error) {
+	if settings.Rate == 0 {
+		settings.Rate = 1e-3
+	}
+	rates := map[string]float64{"all": settings.Rate}
+	for _, name := range sortedKeys(settings.Rates) {
+		if _, err := iv.find(name); err != nil {
+			return nil, Within("rates", err)
+		}
+		rates[name] = settings.Rates[name]
+	}
+	for _, name := range sortedKeys(rates) {
+		if rate := rates[name]; !(rate > 0) || math.IsInf(rate, 0) {
+			return nil, &Error{Where: "rates", Axis: name, Got: fmt.Sprint(rate), Wanted: "a finite number above 0"}
+		}
+	}
+	return &Trainer{iv: iv, loss: loss, settings: settings, id: tasks.Add(1), state: map[parameterKey]moments{}}, nil
+}
+
+// MustTrainer is Trainer that panics on an error.
+func (iv *Intervenable) MustTrainer(loss Loss, settings Adam) *Trainer {
+	return must(iv.Trainer(loss, settings))
+}
+
+// Steps is how many steps have been taken.
+func (t *Trainer) Steps() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.steps
+}
+
+// Step makes one call and moves every trainable parameter that took part against its gradient. It returns the loss before the update;
+// one that is not finite is an error, and then nothing is updated.
+func (t *Trainer) Step(call Call) (float64, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.setTemperature(); err != nil {
+		return 0, err
+	}
+	task := &trainingTask{Trainer: t, frozen: *t.iv.frozen.Load()}
+	if len(call.Locations) != len(t.iv.plan.representations) { // let the call say what is wrong with it
+		_, err := t.iv.Run(call)
+		return 0, err
+	}
+	keys := t.iv.trained(call, task.frozen)
+	_, added, err := t.iv.run(call, task, t.feed(keys))
+	if err != nil {
+		return 0, err
+	}
+	loss := floats(added[0])[0]
+	if math.IsNaN(loss) || math.IsInf(loss, 0) {
+		return loss, &Error{Where: fmt.Sprintf("training step %d", t.steps), Axis: "loss", Got: fmt.Sprint(loss), Wanted: "a finite number"}
+	}
+	changed := parameterValues{}
+	for i, key := range keys {
+		changed[key] = added[1+3*i]
+		t.state[key] = moments{added[2+3*i], added[3+3*i]}
+	}
+	t.iv.replace(changed)
+	t.steps++
+	return loss, nil
+}
+
+// MustStep is Step that panics on an error.
+func (t *Trainer) MustStep(call Call) float64 { return must(t.Step(call)) }
+
+// Train takes a step for each call of each epoch, and returns the mean loss of the last epoch. It ends early, between two steps, when
+// the context does.
+func (t *Trainer) Train(ctx context.Context, calls iter.Seq[Call], epochs int) (float64, error) {
+	mean := math.NaN()
+	for range epochs {
+		sum, count := 0.0, 0
+		for call := range calls {
+			if err := ctx.Err(); err != nil {
+				return mean, err
+			}
+			loss, err := t.Step(call)
+			if err != nil {
+				return mean, err
+			}
+			sum, count = sum+loss, count+1
+		}
+		if count == 0 {
+			return mean, &Error{Where: "training", Axis: "calls", Got: "none", Wanted: "at least one"}
+		}
+		mean = sum / float64(count)
+	}
+	return mean, nil
+}
+
+func (t *Trainer) setTemperature() error {
+	if t.settings.Temperature == nil {
+		return nil
+	}
+	return t.iv.SetTemperature(t.settings.Temperature(t.steps))
+}
+
+// feed is what the program takes beside the call: a factor for the mean's bias, one for the square's, then for each parameter its rate
+// and moments.
+func (t *Trainer) feed(keys []parameterKey) []*tensors.Tensor {
+	dtype := t.iv.model.Weights().DType()
+	scalar := func(value float64) *tensors.Tensor { return ofDType(tensors.FromScalar(value), dtype) }
+	step := float64(t.steps + 1)
+	feed := []*tensors.Tensor{scalar(1 / (1 - math.Pow(decayOfMean, step))), scalar(1 / (1 - math.Pow(decayOfSquare, step)))}
+	for _, key := range keys {
+		rate, ok := t.settings.Rates[key.String()]
+		if !ok {
+			rate = t.settings.Rate
+		}
+		if t.settings.Schedule != nil {
+			rate *= t.settings.Schedule(t.steps)
+		}
+		m, ok := t.state[key]
+		if !ok {
+			shape := (*t.iv.parameters.Load())[key].Shape()
+			m = moments{tensors.FromShape(shape), tensors.FromShape(shape)}
+		}
+		feed = append(feed, scalar(rate), m.mean, m.square)
+	}
+	return feed
+}
+
+// trainingTask is a loss and a step of training in a program.
+type trainingTask struct {
+	*Trainer
+	frozen frozenParameters
+}
+
+func (t *trainingTask) key() string { return fmt.Sprintf("training %d%s ", t.id, t.frozen) }
+
+// build adds the loss, then for each trained parameter its new value and moments.
+func (t *trainingTask) build(b *builder, o Outcome) []*Node {
+	value := t.loss(o)
+	checkLoss(value)
+	keys := t.iv.trained(b.call.call, t.frozen)
+	if len(keys) == 0 {
+		panic(&Error{Where: "training", Axis: "trainable parameters that take part", Got: "none", Wanted: "at least one"})
+	}
+	taken := 0
+	extra := func(shape shapes.Shape) *Node {
+		i := taken
+		taken++
+		return b.parameter(fmt.Sprint("training ", i), shape, func(e *execution) *tensors.Tensor { return e.extra[i] })
+	}
+	scalar := shapes.Make(t.iv.model.Weights().DType())
+	unbiasMean, unbiasSquare := extra(scalar), extra(scalar)
+	variables := make([]*Node, len(keys))
+	for i, key := range keys {
+		variables[i] = b.owned[key]
+	}
+	results := []*Node{value}
+	for i, gradient := range Gradient(value, variables...) {
+		p, rate := variables[i], extra(scalar)
+		orthonormal := t.iv.kind(keys[i]) == Orthonormal
+		if orthonormal {
+			gradient = tangent(p, gradient)
+		}
+		mean := Add(MulScalar(extra(p.Shape()), decayOfMean), MulScalar(gradient, 1-decayOfMean))
+		square := Add(MulScalar(extra(p.Shape()), decayOfSquare), MulScalar(Square(gradient), 1-decayOfSquare))
+		update := Div(Mul(mean, unbiasMean), AddScalar(Sqrt(Mul(square, unbiasSquare)), adamEpsilon))
+		if orthonormal {
+			update = tangent(p, update)
+		}
+		p = Sub(p, Mul(rate, update))
+		if orthonormal {
+			p = retract(p)
+		}
+		results = append(results, p, mean, square)
+	}
+	return results
+}
