@@ -1,0 +1,42 @@
+// Package nb shows plots in a notebook of the Go kernel, GoNB. It is apart from package plotting so that only notebooks link it.
+package nb
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/janpfeifer/gonb/gonbui"
+	"github.com/janpfeifer/gonb/gonbui/protocol"
+
+	"github.com/govene/govene/plotting"
+)
+
+// ErrNoNotebook is what Show returns in a program that no GoNB kernel runs.
+var ErrNoNotebook = errors.New("nb: no notebook to show a plot in: this program was not started by a GoNB kernel; Plot.WriteSVG writes a file")
+
+// Show displays a plot as output of the cell: as native SVG, with the plot in words for front ends that show text alone.
+func Show(plot plotting.Plot) error {
+	document, err := plot.Bytes()
+	if err != nil {
+		return err
+	}
+	if !gonbui.IsNotebook {
+		return ErrNoNotebook
+	}
+	gonbui.SendData(&protocol.DisplayData{Data: map[protocol.MIMEType]any{
+		protocol.MIMEImageSVG:  string(document),
+		protocol.MIMETextPlain: plot.String(),
+	}})
+	gonbui.Sync() // a cell's process may end right after
+	if err := gonbui.Error(); err != nil {
+		return fmt.Errorf("nb: showing a plot: %w", err)
+	}
+	return nil
+}
+
+// MustShow is Show that panics on an error.
+func MustShow(plot plotting.Plot) {
+	if err := Show(plot); err != nil {
+		panic(err)
+	}
+}
