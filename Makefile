@@ -1,7 +1,7 @@
 # make lab        makes the notebook lab in .lab/ and opens JupyterLab in notebooks/ (PLUGIN=cuda13 or cuda12 for an NVIDIA GPU)
 # make notebooks  runs all notebooks and compares what they put out with what is committed
 # make test       all checks
-# make bench      times the tutorial's calls against pyvene and a notebook's cells; writes bench/RESULTS.md and bench/CELLS.md
+# make bench      times the tutorial's calls against pyvene and a notebook's cells; writes bench/RESULTS.md
 # make plugin     fetches the XLA plugin alone
 PLUGIN = cpu
 export GOMLX_NO_AUTO_INSTALL = 1
@@ -29,8 +29,7 @@ notebooks: setup
 	@.lab/venv/bin/python lab/notebooks.py check
 
 bench: setup
-	bench/run.sh
-	.lab/venv/bin/python bench/cells.py
+	@bench/run.sh
 
 # The race detector runs without XLA, whose plugin aborts at exit under it, and without a check of pointers that the Go backend's SIMD fails.
 test: setup

@@ -21,7 +21,7 @@ from pyvene.models.gru.modelings_gru import GRUConfig
 
 
 def measure(call, count):
-    """The times of single calls in seconds, after some to warm up."""
+    """The median time of single calls in seconds, after some to warm up."""
     for _ in range(count // 10):
         call()
     times = []
@@ -29,20 +29,11 @@ def measure(call, count):
         start = time.perf_counter()
         call()
         times.append(time.perf_counter() - start)
-    return times
+    return statistics.median(times)
 
 
 def report(name, call, count):
-    times = measure(call, count)
-    line = {
-        "library": "pyvene",
-        "backend": "pytorch:cpu",
-        "name": name,
-        "median_s": statistics.median(times),
-        "min_s": min(times),
-        "compile_s": 0,
-        "n": count,
-    }
+    line = {"backend": "pytorch:cpu", "name": name, "median_s": measure(call, count), "compile_s": 0}
     print(json.dumps(line), flush=True)
 
 

@@ -21,13 +21,10 @@ import (
 
 // line is one result.
 type line struct {
-	Library string  `json:"library"`
 	Backend string  `json:"backend"`
 	Name    string  `json:"name"`
 	Median  float64 `json:"median_s"`
-	Min     float64 `json:"min_s"`
 	Compile float64 `json:"compile_s"`
-	Count   int     `json:"n"`
 }
 
 func main() {
@@ -41,9 +38,7 @@ func main() {
 	model := gru.MustNewClassifier(gru.Config{Layers: 1, Width: 2}, 42)
 	report := func(name string, stats func() interv.Stats, call func()) {
 		call()
-		result := measure(*count, call)
-		result.Library, result.Backend, result.Name = "govene", choice.Name, name
-		result.Compile = stats().Compiling.Seconds()
+		result := line{choice.Name, name, measure(*count, call), stats().Compiling.Seconds()}
 		if err := json.NewEncoder(os.Stdout).Encode(result); err != nil {
 			panic(err)
 		}
@@ -89,8 +84,8 @@ func uniform(seed uint64, dimensions ...int) interv.Inputs {
 	return interv.Inputs{"inputs_embeds": tensors.FromFlatDataAndDimensions(flat, dimensions...)}
 }
 
-// measure times single calls, after some to warm up.
-func measure(count int, call func()) line {
+// measure is the median time of single calls in seconds, after some to warm up.
+func measure(count int, call func()) float64 {
 	for range count / 10 {
 		call()
 	}
@@ -101,5 +96,5 @@ func measure(count int, call func()) line {
 		times[i] = time.Since(start).Seconds()
 	}
 	slices.Sort(times)
-	return line{Median: times[count/2], Min: times[0], Count: count}
+	return times[count/2]
 }

@@ -1,4 +1,4 @@
-"""Reads the lines of JSON of bench/run.sh and prints the comparison as Markdown: python table.py THREADS ROUNDS < lines."""
+"""Reads the lines of JSON of bench/run.sh and prints the comparison as Markdown: python calls.py THREADS ROUNDS < lines."""
 
 import collections
 import datetime
@@ -61,7 +61,9 @@ def main():
     versions = [f"{package} {metadata.version(package)}" for package in ("pyvene", "torch", "transformers")]
     versions += [go("env", "GOVERSION"), "gomlx " + go("list", "-m", "-f", "{{.Version}}", "github.com/gomlx/gomlx")]
     print(
-        f"""# The GRU tutorial's calls: pyvene and Govene
+        f"""# Measurements
+
+## The GRU tutorial's calls: pyvene and Govene
 
 {table(lines)}
 
