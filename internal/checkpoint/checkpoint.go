@@ -18,7 +18,7 @@ import (
 
 // The files of a checkpoint.
 const (
-	configFile  = "config.json"
+	ConfigFile  = "config.json"
 	weightsFile = "model.safetensors"
 	indexFile   = "model.safetensors.index.json"
 )
@@ -64,8 +64,8 @@ func Open(folder string) (*Checkpoint, error) {
 }
 
 func (c *Checkpoint) open() (err error) {
-	if c.config, err = os.ReadFile(filepath.Join(c.folder, configFile)); err != nil {
-		return fmt.Errorf("%w: wanted a folder with %s and %s", err, configFile, weightsFile)
+	if c.config, err = os.ReadFile(filepath.Join(c.folder, ConfigFile)); err != nil {
+		return fmt.Errorf("%w: wanted a folder with %s and %s", err, ConfigFile, weightsFile)
 	}
 	if exists(filepath.Join(c.folder, weightsFile)) {
 		return c.addFile(weightsFile, nil)
@@ -82,16 +82,23 @@ func (c *Checkpoint) open() (err error) {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	names := map[string][]string{}
-	for name, file := range index {
-		names[file] = append(names[file], name)
-	}
-	for _, file := range slices.Sorted(maps.Keys(names)) {
-		if err := c.addFile(file, names[file]); err != nil {
+	for _, file := range shards(index) {
+		var names []string
+		for name, in := range index {
+			if in == file {
+				names = append(names, name)
+			}
+		}
+		if err := c.addFile(file, names); err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 	}
 	return nil
+}
+
+// shards lists the files that an index names.
+func shards(index map[string]string) []string {
+	return slices.Compact(slices.Sorted(maps.Values(index)))
 }
 
 // addFile opens a safetensors file and adds the tensors of the given names, all if there are none.

@@ -65,8 +65,8 @@ func TestLoad(t *testing.T) {
 	two := []safetensors.Tensor{encoded("c", "BF16", shape, values...), encoded("d", "F64", shape, values...),
 		encoded("scalar", "F32", []int{}, 7), encoded("none", "F32", []int{0, 3}), {Name: "mask", DType: "BOOL", Shape: []int{1}, Data: []byte{1}}}
 	layouts := map[string]string{
-		"one file": folder(t, map[string]string{configFile: "{}"}, map[string][]safetensors.Tensor{weightsFile: slices.Concat(one, two)}),
-		"shards": folder(t, map[string]string{configFile: "{}", indexFile: `{"metadata": {}, "weight_map": {"a": "1.safetensors",
+		"one file": folder(t, map[string]string{ConfigFile: "{}"}, map[string][]safetensors.Tensor{weightsFile: slices.Concat(one, two)}),
+		"shards": folder(t, map[string]string{ConfigFile: "{}", indexFile: `{"metadata": {}, "weight_map": {"a": "1.safetensors",
 			"b": "1.safetensors", "c": "2.safetensors", "d": "2.safetensors", "scalar": "2.safetensors", "none": "2.safetensors",
 			"mask": "2.safetensors"}}`}, map[string][]safetensors.Tensor{"1.safetensors": one, "2.safetensors": two}),
 	}
@@ -118,7 +118,7 @@ func TestLoadBlocks(t *testing.T) {
 		values[i] = float32(source.IntN(200)) - 100
 	}
 	for _, dtype := range []string{"F32", "F16", "BF16", "F64"} {
-		dir := folder(t, map[string]string{configFile: "{}"}, map[string][]safetensors.Tensor{weightsFile: {
+		dir := folder(t, map[string]string{ConfigFile: "{}"}, map[string][]safetensors.Tensor{weightsFile: {
 			encoded("a", dtype, []int{5}, 1, 2, 3, 4, 5), encoded("b", dtype, []int{len(values)}, values...)}})
 		c, err := Open(dir)
 		if err != nil {
@@ -148,7 +148,7 @@ func TestRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	config := func(more ...string) map[string]string {
-		texts := map[string]string{configFile: "{}"}
+		texts := map[string]string{ConfigFile: "{}"}
 		for i := 0; i < len(more); i += 2 {
 			texts[more[i]] = more[i+1]
 		}
@@ -184,7 +184,7 @@ func TestRefusals(t *testing.T) {
 
 // A checkpoint in several files of which the index names only a part.
 func TestOnlyWhatTheIndexNames(t *testing.T) {
-	dir := folder(t, map[string]string{configFile: "{}", indexFile: `{"weight_map": {"b": "1.safetensors"}}`}, map[string][]safetensors.Tensor{
+	dir := folder(t, map[string]string{ConfigFile: "{}", indexFile: `{"weight_map": {"b": "1.safetensors"}}`}, map[string][]safetensors.Tensor{
 		"1.safetensors": {encoded("a", "F32", []int{1}, 1), encoded("b", "F32", []int{1}, 2)}})
 	c, err := Open(dir)
 	if err != nil {
@@ -220,7 +220,7 @@ func BenchmarkLoad(b *testing.B) {
 			add(prefix+"mlp.c_proj.weight", 3072, 768)
 			add(prefix+"biases", 768*13)
 		}
-		dir := folder(b, map[string]string{configFile: "{}"}, map[string][]safetensors.Tensor{weightsFile: list})
+		dir := folder(b, map[string]string{ConfigFile: "{}"}, map[string][]safetensors.Tensor{weightsFile: list})
 		names := make([]string, len(list))
 		for i, tensor := range list {
 			names[i] = tensor.Name
