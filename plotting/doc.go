@@ -20,7 +20,8 @@
 // the last. Other axes reach 5% beyond the values. Facets share their axes. On a logarithmic axis bars rise from the panel's lower end.
 //
 // Nothing is dropped: a value that cannot be drawn (NaN, zero on a logarithmic axis), a column that is not there and two tiles in one
-// place are an [*Error] that [Plot.WriteSVG] returns.
+// place are an [*Error] that [Plot.WriteSVG] returns. Only names that have no room are shortened: a long one ends in an ellipsis, and
+// where an axis has too many for its length, every second, third … is written.
 //
 // # Output
 //

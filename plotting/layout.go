@@ -18,6 +18,7 @@ const (
 	tickSize   = 4.0
 	guideGap   = 16.0
 	highest    = 320.0 // of a panel, if the theme gives no height
+	longest    = 180.0 // of a category's name on an axis or in a legend; longer ones are cut
 )
 
 // layout is where everything is, in pixels from the figure's upper left corner.

@@ -147,7 +147,9 @@ func (g *guide) measure() {
 	g.height += keyPitch * float64(min(len(g.levels), keysInRow))
 }
 
-func (g *guide) columnWidth() float64 { return keySize + 7 + widest(g.levels, smallFont) + 10 }
+func (g *guide) columnWidth() float64 {
+	return keySize + 7 + math.Min(longest, widest(g.levels, smallFont)) + 10
+}
 
 // draw draws the guide with its upper left corner at a point.
 func (g *guide) draw(c *canvas, id string, layers []Layer, left, top float64) {
@@ -164,7 +166,7 @@ func (g *guide) draw(c *canvas, id string, layers []Layer, left, top float64) {
 		x := left + float64(i/keysInRow)*g.columnWidth()
 		y := top + float64(i%keysInRow)*keyPitch
 		g.drawKey(c, layers, x, y, g.shades[i])
-		c.text(x+keySize+7, y+keySize/2, level, font{size: smallFont, colour: ink, anchor: start})
+		c.text(x+keySize+7, y+keySize/2, shortened(level, smallFont, longest), font{size: smallFont, colour: ink, anchor: start})
 	}
 }
 

@@ -150,3 +150,18 @@ func wrapped(text string, size, width float64) []string {
 	}
 	return lines
 }
+
+// shortened is a text, or as much of its beginning as fits a width, and an ellipsis.
+func shortened(text string, size, width float64) string {
+	if textWidth(text, size) <= width {
+		return text
+	}
+	kept := ""
+	for _, r := range text {
+		if textWidth(kept+string(r)+"…", size) > width {
+			break
+		}
+		kept += string(r)
+	}
+	return kept + "…"
+}

@@ -17,7 +17,7 @@ func (s *Scale) ticks(wanted int) []tick {
 	if s.levels != nil {
 		ticks := make([]tick, len(s.levels))
 		for i, level := range s.levels {
-			ticks[i] = tick{float64(1 + i), level}
+			ticks[i] = tick{float64(1 + i), shortened(level, smallFont, longest)}
 		}
 		return ticks
 	}
