@@ -1,0 +1,174 @@
+package transformer
+
+import (
+	"fmt"
+
+	"github.com/govene/govene/interv"
+)
+
+// Config describes a decoder-only transformer by its parts. It is read from the config.json of a checkpoint by [ParseConfig], which
+// is also the shortest way to describe a model that has none; the names of config.json are given below in brackets.
+type Config struct {
+	Family string // [model_type], which decides what the weights are called and how they are laid out
+	Labels int    // classes of a classifier [architectures, id2label]; 0 for a language model
+
+	Vocabulary       int     // tokens [vocab_size]
+	Width            int     // d, the size of the residual stream [hidden_size, n_embd]
+	Layers           int     // blocks [num_hidden_layers, n_layer]
+	MaxPositions     int     // the longest sequence the model was made for [max_position_embeddings, n_positions]
+	LearnedPositions bool    // position embeddings are added to those of the tokens; else queries and keys are rotated
+	EmbeddingScale   float64 // factor on the token embeddings
+	TiedHead         bool    // the head's weight is the token embedding [tie_word_embeddings]
+	LogitCap         float64 // c in the soft cap c·tanh(logits/c); 0 for none [final_logit_softcapping]
+
+	Norm      Norm
+	Parallel  bool // attention and MLP both read the block's input [use_parallel_residual]; else the MLP reads attention's sum
+	Attention Attention
+	MLP       MLP
+
+	source []byte // the config.json that all of the above was read from
+}
+
+// Norm says how activations are normalized, with a gain g and, if centred, a bias b for each feature.
+type Norm struct {
+	Centred       bool    // layer norm, (x − mean) / √(variance + ε) · g + b; else root mean square, x / √(mean(x²) + ε) · g
+	Epsilon       float64 // ε
+	GainPlusOne   bool    // the weights hold g − 1
+	Before, After bool    // a block normalizes what attention and MLP read; what they return
+}
+
+// QueryKeyNorm says what of the queries and keys is normalized before they are rotated.
+type QueryKeyNorm int
+
+// The ways to normalize queries and keys.
+const (
+	NoQueryKeyNorm         QueryKeyNorm = iota
+	HeadQueryKeyNorm                    // each head apart
+	ProjectionQueryKeyNorm              // all heads as one vector
+)
+
+// Fusion says how projections that read the same input are stored.
+type Fusion int
+
+// The ways to store several projections.
+const (
+	Separate    Fusion = iota // a weight for each
+	Consecutive               // one weight: all of the first, then all of the second, …
+	Interleaved               // one weight: for each head (or feature) that of the first, then that of the second, …
+)
+
+// Attention describes the attention of every layer.
+type Attention struct {
+	Heads         int // query heads [num_attention_heads]
+	KeyValueHeads int // key and value heads, each serving Heads/KeyValueHeads query heads [num_key_value_heads]
+	HeadWidth     int // features of a head [head_dim]
+
+	Projections      Fusion // of query, key and value
+	Bias, OutputBias bool   // of the query, key and value projections; of the output projection
+	Norm             QueryKeyNorm
+	Scale            float64 // factor on the scores q·k
+	Cap              float64 // c in the soft cap c·tanh(scores/c); 0 for none [attn_logit_softcapping]
+	Sinks            bool    // each head has a further score that takes probability and has no value
+	Windows          []int   // of each layer: how many positions a query sees, itself included; 0 for all before it [sliding_window]
+
+	Rotary       Rotary // of layers without a window
+	WindowRotary Rotary // of layers with one; the same in most families
+}
+
+// Activation is an elementwise function.
+type Activation string
+
+// The activation functions.
+const (
+	Gelu     Activation = "gelu"      // x·Φ(x), Φ the normal distribution function
+	GeluTanh Activation = "gelu_tanh" // its approximation x/2 · (1 + tanh(√(2/π)·(x + 0.044715x³)))
+	Silu     Activation = "silu"      // x·σ(x)
+	Relu     Activation = "relu"      // max(x, 0)
+)
+
+// MLP describes the multilayer perceptron of every layer, down(act(up(x))) or, gated, down(act(gate(x)) ⊙ up(x)), or a mixture of
+// such experts.
+type MLP struct {
+	Width       int // features between up and down [intermediate_size, n_inner]
+	Activation  Activation
+	Gated       bool
+	Projections Fusion // of gate and up
+	Bias        bool
+
+	Experts         int     // of a mixture; 0 for a plain MLP [num_local_experts]
+	ExpertsPerToken int     // how many of them each token is given to [num_experts_per_tok]
+	Limit           float64 // L: experts compute (clamp(up, ±L) + 1) ⊙ g·σ(1.702g) with g = min(gate, L)
+}
+
+// classifier tells whether the model has a classifier's head.
+func (c Config) classifier() bool { return c.Labels > 0 }
+
+// name is what messages call the model: "gpt2 language model".
+func (c Config) name() string {
+	if c.classifier() {
+		return c.Family + " classifier"
+	}
+	return c.Family + " language model"
+}
+
+// validate refuses sizes that no model can have and parts that do not fit together.
+func (c Config) validate() error {
+	wrong := func(axis string, got any, wanted string, args ...any) error {
+		return &interv.Error{Where: "transformer.Config", Axis: axis, Got: fmt.Sprint(got), Wanted: fmt.Sprintf(wanted, args...)}
+	}
+	if _, err := familyOf(c.Family); err != nil {
+		return err
+	}
+	a := c.Attention
+	for _, size := range []struct {
+		name string
+		size int
+	}{
+		{"Vocabulary", c.Vocabulary}, {"Width", c.Width}, {"Layers", c.Layers}, {"MaxPositions", c.MaxPositions}, {"MLP.Width", c.MLP.Width},
+		{"Attention.Heads", a.Heads}, {"Attention.KeyValueHeads", a.KeyValueHeads}, {"Attention.HeadWidth", a.HeadWidth},
+	} {
+		if size.size < 1 {
+			return wrong(size.name, size.size, "at least 1")
+		}
+	}
+	switch {
+	case c.Labels < 0:
+		return wrong("Labels", c.Labels, "at least 0")
+	case a.Heads%a.KeyValueHeads != 0:
+		return wrong("Attention.KeyValueHeads", a.KeyValueHeads, "a divisor of the %d query heads", a.Heads)
+	case len(a.Windows) != c.Layers:
+		return wrong("Attention.Windows", fmt.Sprintf("%d layers", len(a.Windows)), "%d, one window a layer", c.Layers)
+	case a.Projections == Interleaved && a.KeyValueHeads != a.Heads:
+		return wrong("Attention.KeyValueHeads", a.KeyValueHeads, "%d: interleaved projections have as many as query heads", a.Heads)
+	case !(c.Norm.Epsilon > 0):
+		return wrong("Norm.Epsilon", c.Norm.Epsilon, "above 0")
+	case !(a.Scale > 0):
+		return wrong("Attention.Scale", a.Scale, "above 0")
+	case !(c.EmbeddingScale > 0):
+		return wrong("EmbeddingScale", c.EmbeddingScale, "above 0")
+	case !(a.Cap >= 0):
+		return wrong("Attention.Cap", a.Cap, "above 0, or 0 for none")
+	case !(c.LogitCap >= 0):
+		return wrong("LogitCap", c.LogitCap, "above 0, or 0 for none")
+	case c.MLP.Experts < 0:
+		return wrong("MLP.Experts", c.MLP.Experts, "at least 0")
+	case c.MLP.Experts > 0 && (c.MLP.ExpertsPerToken < 1 || c.MLP.ExpertsPerToken > c.MLP.Experts):
+		return wrong("MLP.ExpertsPerToken", c.MLP.ExpertsPerToken, "1 to the %d experts", c.MLP.Experts)
+	case c.MLP.Experts > 0 && !(c.MLP.Limit > 0):
+		return wrong("MLP.Limit", c.MLP.Limit, "above 0")
+	}
+	for layer, window := range a.Windows {
+		if window < 0 {
+			return wrong(fmt.Sprintf("Attention.Windows of layer %d", layer), window, "at least 1, or 0 for none")
+		}
+	}
+	if c.LearnedPositions {
+		return nil
+	}
+	for _, r := range []Rotary{a.Rotary, a.WindowRotary} {
+		if err := r.validate(a.HeadWidth); err != nil {
+			return interv.Within("transformer.Config", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,123 @@
+package transformer
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/govene/govene/interv"
+)
+
+// New makes a model with random weights; the same seed gives the same bits. Matrices, embeddings and sinks are drawn from a normal
+// distribution of standard deviation 0.02, norms do nothing and biases are 0, as transformers initializes them.
+func New(config Config, seed uint64) (*Model, error) {
+	if err := config.validate(); err != nil {
+		return nil, err
+	}
+	f, err := familyOf(config.Family)
+	if err != nil {
+		return nil, err
+	}
+	source := rand.New(rand.NewPCG(seed, 0))
+	values := map[string]*tensors.Tensor{}
+	for _, w := range config.weights(naming{f, f.base}) {
+		size := 1
+		for _, d := range w.Dimensions {
+			size *= d
+		}
+		flat := make([]float32, size)
+		switch w.initial {
+		case normal:
+			for i := range flat {
+				flat[i] = float32(0.02 * source.NormFloat64())
+			}
+		case one:
+			for i := range flat {
+				flat[i] = 1
+			}
+		}
+		values[w.Name] = tensors.FromFlatDataAndDimensions(flat, w.Dimensions...)
+	}
+	return WithWeights(config, values)
+}
+
+// MustNew is New that panics on an error.
+func MustNew(config Config, seed uint64) *Model { return must(New(config, seed)) }
+
+func must(m *Model, err error) *Model {
+	if err != nil {
+		panic(err)
+	}
+	return m
+}
+
+// WithWeights makes a model from tensors under a checkpoint's names; each must be there, of the right shape, and finite. Besides them
+// there may be only what checkpoints contain that is no parameter. Names may lack what a checkpoint of the bare model lacks:
+// "h.0.ln_1.weight" for "transformer.h.0.ln_1.weight".
+func WithWeights(config Config, values map[string]*tensors.Tensor) (*Model, error) {
+	if err := config.validate(); err != nil {
+		return nil, err
+	}
+	f, err := familyOf(config.Family)
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{config: config, naming: namingOf(f, func(name string) bool { return values[name] != nil })}
+	kept, err := config.parameters(m.naming, values)
+	if err != nil {
+		return nil, interv.Within(config.name(), err)
+	}
+	var shapes []interv.WeightShape
+	for _, w := range config.weights(m.naming) {
+		shapes = append(shapes, w.WeightShape)
+	}
+	if m.weights, err = interv.NewWeights(shapes, kept); err != nil {
+		return nil, interv.Within(config.name(), err)
+	}
+	return m, nil
+}
+
+// The files of a checkpoint.
+const (
+	configFile  = "config.json"
+	weightsFile = "model.safetensors"
+)
+
+// Save writes config.json and model.safetensors into a folder, which is made if need be, in the layout of transformers. The config must
+// be one that [ParseConfig] read.
+func (m *Model) Save(folder string) error {
+	config, err := m.config.MarshalJSON()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(folder, configFile), config, 0o644); err != nil {
+		return err
+	}
+	return interv.SaveTensors(filepath.Join(folder, weightsFile), m.weights.All())
+}
+
+// Load reads a checkpoint from a folder: one that Save or transformers wrote.
+func Load(folder string) (*Model, error) {
+	data, err := os.ReadFile(filepath.Join(folder, configFile))
+	if err != nil {
+		return nil, err
+	}
+	config, err := ParseConfig(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", folder, err)
+	}
+	values, err := interv.LoadTensors(filepath.Join(folder, weightsFile))
+	if err != nil {
+		return nil, err
+	}
+	return WithWeights(config, values)
+}
+
+// MustLoad is Load that panics on an error.
+func MustLoad(folder string) *Model { return must(Load(folder)) }

@@ -1,0 +1,244 @@
+// Package transformer is the decoder-only transformer (Vaswani et al., "Attention Is All You Need", 2017; Radford et al., 2019) of the
+// families that transformers' checkpoints have: one block written from parts, every activation of which can be intervened on.
+package transformer
+
+import (
+	. "github.com/gomlx/gomlx/core/graph"
+
+	"github.com/govene/govene/interv"
+)
+
+// Model is a transformer with a head. With x the residual stream, [batch, positions, d], block l computes
+//
+//	x ← x + attention(norm(x))        or, after-norm, x + norm(attention(x)), or both
+//	x ← x + MLP(norm(x))              in parallel blocks, MLP reads the block's input as attention does
+//
+// and attention, for head h with keys and values of its group g, d_h the head's features,
+//
+//	q = W_q x + b_q   k = W_k x + b_k   v = W_v x + b_v          then norm, if any, and rotation of q and k
+//	A = softmax(scale · q_h k_gᵀ, capped; −∞ where masked)       [positions, positions]
+//	attention(x) = W_o [A_1 v_1, …, A_H v_H] + b_o
+//
+// A position sees those before it and itself that are not padding, in layers with a window only the nearest. The output is the
+// head's projection of the normalized stream: logits [batch, positions, vocabulary], or, of a classifier, that of the last position
+// which is not padding, [batch, labels].
+//
+// A model is made by [New], [WithWeights] or [Load], and is not changed by use.
+type Model struct {
+	config  Config
+	naming  naming
+	weights *interv.Weights
+}
+
+var _ interv.Model = (*Model)(nil)
+
+// Config is what the model was made from.
+func (m *Model) Config() Config { return m.config }
+
+// Catalogue lists the model's sites.
+func (m *Model) Catalogue() interv.Catalogue { return m.config.Catalogue() }
+
+// Weights are the model's tensors, under the checkpoint's names.
+func (m *Model) Weights() *interv.Weights { return m.weights }
+
+// Forward adds a run of the model to a graph; see [interv.Model]. Inputs are those that Check takes.
+func (m *Model) Forward(weights, inputs interv.Nodes, tap *interv.Tap) *Node {
+	r := m.newRun(weights, inputs, tap)
+	x := r.embed(inputs)
+	for l := range m.config.Layers {
+		x = r.layer(l).block(x)
+	}
+	x = r.normalized(x)
+	if m.config.classifier() {
+		return linear(r.lastReal(x), r.weight(0, classifierHead, ".weight"), nil, false)
+	}
+	return r.logits(x)
+}
+
+// run is one run of a model being added to a graph.
+type run struct {
+	*Model
+	weights  interv.Nodes
+	tap      *interv.Tap
+	sequence *sequence
+}
+
+// layer is a run in one of the model's layers.
+type layer struct {
+	*run
+	index int
+}
+
+func (r *run) layer(index int) layer { return layer{r, index} }
+
+// weight is a tensor of a part; nil if there is none.
+func (r *run) weight(layer int, p part, ending string) *Node {
+	return r.weights[r.naming.of(layer, p)+ending]
+}
+
+// embed is the input of the first layer, [batch, positions, d].
+func (r *run) embed(inputs interv.Nodes) *Node {
+	x := inputs[inputsEmbeds]
+	if x == nil {
+		x = Gather(r.weight(0, tokenEmbedding, ".weight"), ExpandDims(inputs[inputIDs], -1))
+		if r.config.EmbeddingScale != 1 {
+			x = MulScalar(x, r.config.EmbeddingScale)
+		}
+	}
+	x = r.layer(0).at(Embedding, x)
+	if r.config.LearnedPositions {
+		x = Add(x, r.rows(Gather(r.weight(0, positionEmbedding, ".weight"), ExpandDims(r.sequence.positions, -1))))
+	}
+	return x
+}
+
+// normalized is what the head reads.
+func (r *run) normalized(x *Node) *Node {
+	return r.layer(0).at(FinalNorm, r.layer(0).norm(finalNorm, x, -1))
+}
+
+// logits projects the normalized stream on the vocabulary.
+func (r *run) logits(x *Node) *Node {
+	p := languageHead
+	if r.config.TiedHead {
+		p = tokenEmbedding
+	}
+	return capped(linear(x, r.weight(0, p, ".weight"), nil, false), r.config.LogitCap)
+}
+
+// rows brings x to the rows that the batch has by now; what has a single row is the same for all of them.
+func (r *run) rows(x *Node) *Node {
+	if x.Shape().Dim(0) == 1 {
+		return x
+	}
+	return r.tap.Rows(x)
+}
+
+// at announces an activation.
+func (l layer) at(component interv.Component, x *Node) *Node {
+	return l.tap.At(interv.Site{Layer: l.index, Component: component}, x)
+}
+
+// block is x → x + attention + MLP.
+func (l layer) block(x *Node) *Node {
+	norm := l.config.Norm
+	before := func(p part, x *Node) *Node {
+		if norm.Before {
+			return l.norm(p, x, -1)
+		}
+		return x
+	}
+	after := func(p part, x *Node) *Node {
+		if norm.After {
+			return l.norm(p, x, -1)
+		}
+		return x
+	}
+	x = l.at(BlockInput, x)
+	attended := after(attentionAfterNorm, l.attention(l.at(AttentionInput, before(attentionNorm, x))))
+	x = l.tap.Rows(x)
+	if l.config.Parallel {
+		y := after(mlpAfterNorm, l.mlp(l.at(MLPInput, before(mlpNorm, x))))
+		return l.at(BlockOutput, Add(l.tap.Rows(x), Add(l.tap.Rows(attended), y)))
+	}
+	x = l.at(ResidualMiddle, Add(x, attended))
+	y := after(mlpAfterNorm, l.mlp(l.at(MLPInput, before(mlpNorm, x))))
+	return l.at(BlockOutput, Add(l.tap.Rows(x), y))
+}
+
+// attention is causal attention with several heads: [batch, positions, d] → [batch, positions, d].
+func (l layer) attention(x *Node) *Node {
+	a := l.config.Attention
+	q, k, v := l.queryKeyValue(x)
+	q = l.at(HeadQueryOutput, heads(l.at(QueryOutput, q), a.Heads)) // [batch, heads, positions, head width]
+	k = l.at(HeadKeyOutput, heads(l.at(KeyOutput, k), a.KeyValueHeads))
+	v = l.at(HeadValueOutput, heads(l.at(ValueOutput, v), a.KeyValueHeads))
+	q, k = l.tap.Rows(q), l.tap.Rows(k)
+	q, k = l.queryKeyNorm(queryNorm, q), l.queryKeyNorm(keyNorm, k)
+	if !l.config.LearnedPositions {
+		q, k = l.rotate(q), l.rotate(k)
+	}
+	scores := capped(MulScalar(grouped(q, k, -1), a.Scale), a.Cap)
+	scores = Add(scores, l.rows(l.sequence.mask(a.Windows[l.index])))
+	weights := l.at(AttentionWeight, l.probabilities(scores))
+	mixed := l.at(HeadAttentionValueOutput, grouped(weights, l.tap.Rows(v), -2))
+	return l.at(AttentionOutput, l.linear(outputProjection, l.at(AttentionValueOutput, sideBySide(mixed))))
+}
+
+// queryKeyValue projects x to queries, keys and values, each [batch, positions, heads · head width].
+func (l layer) queryKeyValue(x *Node) (q, k, v *Node) {
+	a := l.config.Attention
+	queries, keys := a.Heads*a.HeadWidth, a.KeyValueHeads*a.HeadWidth
+	switch a.Projections {
+	case Consecutive:
+		all := l.linear(queryKeyValueProjection, x)
+		return features(all, 0, queries), features(all, queries, queries+keys), features(all, queries+keys, queries+2*keys)
+	case Interleaved:
+		all := l.linear(queryKeyValueProjection, x)
+		batch, positions := all.Shape().Dim(0), all.Shape().Dim(1)
+		all = Reshape(all, batch, positions, a.Heads, 3*a.HeadWidth)
+		third := func(i int) *Node {
+			return Reshape(features(all, i*a.HeadWidth, (i+1)*a.HeadWidth), batch, positions, queries)
+		}
+		return third(0), third(1), third(2)
+	}
+	return l.linear(queryProjection, x), l.linear(keyProjection, x), l.linear(valueProjection, x)
+}
+
+// queryKeyNorm normalizes queries or keys, [batch, heads, positions, head width].
+func (l layer) queryKeyNorm(p part, x *Node) *Node {
+	switch l.config.Attention.Norm {
+	case HeadQueryKeyNorm:
+		return l.norm(p, x, -1)
+	case ProjectionQueryKeyNorm:
+		return l.norm(p, x, 1, -1)
+	}
+	return x
+}
+
+// rotate turns queries or keys by their positions.
+func (l layer) rotate(x *Node) *Node {
+	a := l.config.Attention
+	r := a.Rotary
+	if a.Windows[l.index] > 0 {
+		r = a.WindowRotary
+	}
+	turned := l.sequence.rotation(r)
+	turned.cos, turned.sin = l.rows(turned.cos), l.rows(turned.sin)
+	return turned.apply(x)
+}
+
+// probabilities is the softmax over key positions. A sink is one more score of a head, whose probability is dropped.
+func (l layer) probabilities(scores *Node) *Node {
+	if !l.config.Attention.Sinks {
+		return Softmax(scores, -1)
+	}
+	columns := scores.Shape().Dim(-1)
+	sink := scores.Shape().Clone()
+	sink.Dimensions[3] = 1
+	scores = Concatenate([]*Node{scores, BroadcastToShape(Reshape(l.weight(l.index, sinks, ""), 1, -1, 1, 1), sink)}, -1)
+	return features(Softmax(scores, -1), 0, columns)
+}
+
+// mlp is the multilayer perceptron or the mixture of experts: [batch, positions, d] → [batch, positions, d].
+func (l layer) mlp(x *Node) *Node {
+	m := l.config.MLP
+	if m.Experts > 0 {
+		return l.at(MLPOutput, l.experts(x))
+	}
+	var gated, y *Node
+	switch {
+	case !m.Gated:
+		gated = l.linear(upProjection, x)
+	case m.Projections == Separate:
+		gated, y = l.linear(gateProjection, x), l.linear(upProjection, x)
+	default:
+		both := l.linear(gateUpProjection, x)
+		gated, y = features(both, 0, m.Width), features(both, m.Width, 2*m.Width)
+	}
+	h := l.at(MLPActivation, m.Activation.apply(gated))
+	if m.Gated {
+		h = Mul(h, l.tap.Rows(y))
+	}
+	return l.at(MLPOutput, l.linear(downProjection, h))
+}

@@ -1,0 +1,151 @@
+package transformer
+
+import (
+	"fmt"
+	"math"
+
+	. "github.com/gomlx/gomlx/core/graph"
+
+	"github.com/govene/govene/interv"
+)
+
+// Rotary says how queries and keys are rotated by their position p (Su et al., "RoFormer", 2021): of the first Width features of a
+// head, feature i and feature i + Width/2 are turned, as a point in the plane, by the angle p·f(i), with f(i) = Base^(−2i/Width)
+// unless Scaling says otherwise.
+type Rotary struct {
+	Width int     // features that are rotated; the rest of the head passes [partial_rotary_factor · head_dim]
+	Base  float64 // [rope_theta]
+
+	// Scaling changes the frequencies, so that a model trained on OriginalPositions reads further [rope_scaling: rope_type]:
+	//   - "" or "default": not at all;
+	//   - "linear": f/Factor;
+	//   - "llama3": f where the wavelength 2π/f is below OriginalPositions/HighFrequency, f/Factor where it is above
+	//     OriginalPositions/LowFrequency, and between the two a mean of both, weighted by OriginalPositions/wavelength;
+	//   - "yarn" (Peng et al., 2023): f for features that turn more than FastTurns times in OriginalPositions, f/Factor for those that
+	//     turn less than SlowTurns times, and a linear ramp over the features between; cosines and sines are multiplied by Magnitude.
+	Scaling           string
+	Factor            float64
+	OriginalPositions int
+	LowFrequency      float64 // [low_freq_factor]
+	HighFrequency     float64 // [high_freq_factor]
+	FastTurns         float64 // [beta_fast]
+	SlowTurns         float64 // [beta_slow]
+	WholeFeatures     bool    // yarn's ramp begins and ends at whole features [truncate]
+	Magnitude         float64 // [attention_factor]
+}
+
+// rotaryScalings are the known values of Rotary.Scaling.
+var rotaryScalings = []string{"default", "linear", "llama3", "yarn"}
+
+func (r Rotary) validate(headWidth int) error {
+	switch r.Scaling {
+	case "", "default":
+	case "llama3", "yarn":
+		if r.OriginalPositions < 1 {
+			return &interv.Error{Axis: "Rotary.OriginalPositions", Got: fmt.Sprint(r.OriginalPositions), Wanted: "at least 1"}
+		}
+		fallthrough
+	case "linear":
+		if !(r.Factor > 0) {
+			return &interv.Error{Axis: "Rotary.Factor", Got: fmt.Sprint(r.Factor), Wanted: "above 0"}
+		}
+	default:
+		return interv.UnknownName("", "Rotary.Scaling", r.Scaling, rotaryScalings)
+	}
+	if r.Width < 2 || r.Width > headWidth || r.Width%2 != 0 {
+		return &interv.Error{Axis: "Rotary.Width", Got: fmt.Sprint(r.Width), Wanted: fmt.Sprintf("an even number from 2 to the head's %d features", headWidth)}
+	}
+	if !(r.Base > 1) {
+		return &interv.Error{Axis: "Rotary.Base", Got: fmt.Sprint(r.Base), Wanted: "above 1"}
+	}
+	if r.Scaling == "llama3" && !(0 < r.LowFrequency && r.LowFrequency < r.HighFrequency) {
+		return &interv.Error{Axis: "Rotary.LowFrequency", Got: fmt.Sprint(r.LowFrequency),
+			Wanted: fmt.Sprintf("above 0 and below HighFrequency, %g", r.HighFrequency)}
+	}
+	if r.Scaling == "yarn" && !(0 < r.SlowTurns && r.SlowTurns <= r.FastTurns && r.Magnitude > 0) {
+		return &interv.Error{Axis: "Rotary.SlowTurns, FastTurns and Magnitude",
+			Got: fmt.Sprintf("%g, %g and %g", r.SlowTurns, r.FastTurns, r.Magnitude), Wanted: "all above 0, SlowTurns not above FastTurns"}
+	}
+	return nil
+}
+
+// frequencies are f(0) to f(Width/2 − 1). Powers are rounded to float32 as PyTorch computes them, since at position 10⁴ a last bit
+// of the frequency is visible in the logits.
+func (r Rotary) frequencies() []float32 {
+	frequencies := make([]float32, r.Width/2)
+	for i := range frequencies {
+		power := float32(math.Pow(r.Base, float64(float32(2*i)/float32(r.Width))))
+		f := 1 / power
+		switch r.Scaling {
+		case "linear":
+			f /= float32(r.Factor)
+		case "llama3":
+			f = r.llama3(f)
+		case "yarn":
+			slow := r.ramp(i)
+			f = (1/(float32(r.Factor)*power))*slow + f*(1-slow)
+		}
+		frequencies[i] = f
+	}
+	return frequencies
+}
+
+func (r Rotary) llama3(f float32) float32 {
+	turns := float64(r.OriginalPositions) * float64(f) / (2 * math.Pi) // OriginalPositions / wavelength
+	smooth := (turns - r.LowFrequency) / (r.HighFrequency - r.LowFrequency)
+	smooth = min(max(smooth, 0), 1)
+	return float32((1-smooth)*float64(f)/r.Factor + smooth*float64(f))
+}
+
+// ramp is how far yarn slows feature i down: 0 for not at all, 1 for wholly.
+func (r Rotary) ramp(i int) float32 {
+	// feature is the one that turns a number of times within OriginalPositions.
+	feature := func(turns float64) float64 {
+		return float64(r.Width) * math.Log(float64(r.OriginalPositions)/(turns*2*math.Pi)) / (2 * math.Log(r.Base))
+	}
+	first, last := feature(r.FastTurns), feature(r.SlowTurns)
+	if r.WholeFeatures {
+		first, last = math.Floor(first), math.Ceil(last)
+	}
+	first, last = max(first, 0), min(last, float64(r.Width-1))
+	if first == last {
+		last += 0.001
+	}
+	return float32(min(max((float64(i)-first)/(last-first), 0), 1))
+}
+
+// rotation is a Rotary at the positions of a run: cosines and sines of all angles, each [batch or 1, 1, positions, Width/2].
+type rotation struct {
+	width    int
+	cos, sin *Node
+}
+
+// at takes positions [batch or 1, positions] to their rotation, in the element type of like.
+func (r Rotary) at(positions, like *Node) rotation {
+	frequencies := ConvertDType(Const(positions.Graph(), [][][][]float32{{{r.frequencies()}}}), like.DType())
+	angles := Mul(ExpandDims(ConvertDType(positions, like.DType()), 1, -1), frequencies)
+	cos, sin := Cos(angles), Sin(angles)
+	if r.Scaling == "yarn" {
+		cos, sin = MulScalar(cos, r.Magnitude), MulScalar(sin, r.Magnitude)
+	}
+	return rotation{r.Width, cos, sin}
+}
+
+// apply rotates x, [batch, heads, positions, head width].
+func (r rotation) apply(x *Node) *Node {
+	half := r.width / 2
+	a, b := SliceAxis(x, -1, AxisRange(0, half)), SliceAxis(x, -1, AxisRange(half, r.width))
+	parts := []*Node{Sub(Mul(a, r.cos), Mul(b, r.sin)), Add(Mul(b, r.cos), Mul(a, r.sin))}
+	if r.width < x.Shape().Dim(-1) {
+		parts = append(parts, SliceAxis(x, -1, AxisRange(r.width)))
+	}
+	return Concatenate(parts, -1)
+}
+
+// yarnMagnitude is the factor on cosines and sines that yarn's authors recommend.
+func yarnMagnitude(factor, scale float64) float64 {
+	if factor <= 1 {
+		return 1
+	}
+	return 0.1*scale*math.Log(factor) + 1
+}

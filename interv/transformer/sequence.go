@@ -1,0 +1,100 @@
+package transformer
+
+import (
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+
+	"github.com/govene/govene/interv"
+)
+
+// sequence is what a run knows of its positions. Queries stand in some columns of the keys'. What has a batch axis of size 1 is the same
+// for all examples.
+type sequence struct {
+	like      *Node // has the element type of the activations
+	columns   *Node // of the queries, [1, queries]
+	keys      *Node // columns of the keys, [1, keys]
+	real      *Node // which columns are not padding, [batch, keys] bool; nil if all are
+	positions *Node // of the queries, [batch or 1, queries]
+
+	masks     map[int]*Node
+	rotations map[Rotary]rotation
+}
+
+// newRun prepares a run over a whole sequence.
+func (m *Model) newRun(weights, inputs interv.Nodes, tap *interv.Tap) *run {
+	x := inputs[inputIDs]
+	if x == nil {
+		x = inputs[inputsEmbeds]
+	}
+	length := x.Shape().Dim(1)
+	s := newSequence(m.anyWeight(weights), length, length, nil, inputs)
+	return &run{Model: m, weights: weights, tap: tap, sequence: s}
+}
+
+// anyWeight is a weight of the model, for its graph and element type.
+func (m *Model) anyWeight(weights interv.Nodes) *Node {
+	return weights[m.naming.of(0, finalNorm)+".weight"]
+}
+
+// newSequence lays out queries that begin at column offset, 0 if nil, of the keys.
+func newSequence(like *Node, queries, keys int, offset *Node, inputs interv.Nodes) *sequence {
+	g := like.Graph()
+	s := &sequence{like: like, masks: map[int]*Node{}, rotations: map[Rotary]rotation{}, positions: inputs[positionIDs]}
+	s.columns = Iota(g, shapes.Make(dtypes.Int32, 1, queries), 1)
+	s.keys = Iota(g, shapes.Make(dtypes.Int32, 1, keys), 1)
+	if offset != nil {
+		s.columns = Add(s.columns, offset)
+	}
+	if mask := inputs[attentionMask]; mask != nil {
+		s.real = GreaterThan(mask, ScalarZero(g, mask.DType()))
+	}
+	if s.positions == nil {
+		s.positions = s.columns
+		if s.real != nil { // count from the first column that is not padding
+			columns := BroadcastToDims(s.keys, s.real.Shape().Dimensions...)
+			first := ReduceAndKeep(Where(s.real, columns, AddScalar(ZerosLike(columns), keys)), ReduceMin, 1)
+			s.positions = MaxScalar(Sub(s.columns, first), 0)
+		}
+	}
+	return s
+}
+
+// mask is what is added to scores: 0 where a query sees a key and −10³⁰ elsewhere, [batch or 1, 1, queries, keys].
+func (s *sequence) mask(window int) *Node {
+	if s.masks[window] == nil {
+		query, key := ExpandDims(s.columns, -1), ExpandDims(s.keys, 1)
+		query, key = BroadcastToDims(query, 1, query.Shape().Dim(1), key.Shape().Dim(2)), BroadcastToDims(key, 1, query.Shape().Dim(1), key.Shape().Dim(2))
+		sees := LessOrEqual(key, query)
+		if window > 0 {
+			sees = LogicalAnd(sees, LessThan(Sub(query, key), Scalar(query.Graph(), query.DType(), window)))
+		}
+		if s.real != nil {
+			dimensions := []int{s.real.Shape().Dim(0), query.Shape().Dim(1), key.Shape().Dim(2)}
+			sees = LogicalAnd(BroadcastToDims(sees, dimensions...), BroadcastToDims(ExpandDims(s.real, 1), dimensions...))
+		}
+		zero := Zeros(s.like.Graph(), shapes.Make(s.like.DType(), sees.Shape().Dimensions...))
+		s.masks[window] = ExpandDims(Where(sees, zero, AddScalar(zero, -1e30)), 1)
+	}
+	return s.masks[window]
+}
+
+// rotation is a Rotary at the queries' positions.
+func (s *sequence) rotation(r Rotary) rotation {
+	if _, ok := s.rotations[r]; !ok {
+		s.rotations[r] = r.at(s.positions, s.like)
+	}
+	return s.rotations[r]
+}
+
+// lastReal picks, for each example, the last position that is not padding: [batch, positions, d] → [batch, d].
+func (r *run) lastReal(x *Node) *Node {
+	s := r.sequence
+	if s.real == nil {
+		return Squeeze(SliceAxis(x, 1, AxisElem(x.Shape().Dim(1)-1)), 1)
+	}
+	columns := BroadcastToDims(s.keys, s.real.Shape().Dimensions...)
+	last := ReduceAndKeep(Where(s.real, columns, ZerosLike(columns)), ReduceMax, 1)
+	is := ExpandDims(r.rows(Equal(columns, BroadcastToDims(last, columns.Shape().Dimensions...))), -1)
+	return ReduceSum(Where(BroadcastToDims(is, x.Shape().Dimensions...), x, ZerosLike(x)), 1)
+}
