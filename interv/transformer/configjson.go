@@ -229,16 +229,13 @@ type rotaryJSON struct {
 	MagnitudeScaleAll float64  `json:"mscale_all_dim"`
 }
 
-// rotary reads how positions are rotated; base and partial, the share of a head's features that is rotated, are the defaults.
-func (f *fields) rotary(c *Config, base, partial float64) Rotary {
-	file := getOr(f, "rope_scaling", rotaryJSON{})
-	if parameters, present, _ := lookup[rotaryJSON](f, "rope_parameters"); present {
-		file = parameters
-	}
-	return f.rotaryOf(c, file, getOr(f, "rope_theta", base), getOr(f, "partial_rotary_factor", partial))
+// rotaryFile is rope_scaling or rope_parameters.
+func (f *fields) rotaryFile(missing rotaryJSON) rotaryJSON {
+	return getOr(f, "rope_parameters", getOr(f, "rope_scaling", missing))
 }
 
-func (f *fields) rotaryOf(c *Config, file rotaryJSON, base, partial float64) Rotary {
+// rotary is how positions are rotated. Base and partial, the share of a head's features that is rotated, hold where file has none.
+func (f *fields) rotary(c Config, file rotaryJSON, base, partial float64) Rotary {
 	if file.Base != nil {
 		base = *file.Base
 	}

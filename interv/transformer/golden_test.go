@@ -14,7 +14,7 @@ import (
 var engine = backend.MustNew()
 
 // goldenFamilies are those that the golden cases have checkpoints of.
-var goldenFamilies = []string{"gpt2", "llama"}
+var goldenFamilies = []string{"gpt2", "gpt_neox", "llama", "mistral", "phi3", "qwen2", "qwen3", "olmo2", "gemma2", "gemma3_text", "gpt_oss"}
 
 // checkpointOf loads the model of a case.
 func checkpointOf(t testing.TB, c *golden.Case) *transformer.Model {
