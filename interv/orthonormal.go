@@ -88,31 +88,45 @@ func tangent(r, g *Node) *Node {
 // The bound is the root of the largest row sum of |XᵀX|. An ordinary step of training needs three or four iterations. It has no
 // gradient.
 func retract(x *Node) *Node {
-	g := x.Graph()
+	g, size := x.Graph(), x.Shape().Dim(1)
 	gramOf := func(x *Node) *Node { return DotGeneral(x, []int{0}, nil, x, []int{0}, nil) }
+	iterate := func(x, gram, a, b *Node) *Node { return Sub(Mul(x, a), Mul(project(x, gram), b)) }
 	x = Div(x, Sqrt(ReduceAllMax(ReduceSum(Abs(gramOf(x)), 1))))
-	gram := gramOf(x)
-	goOn := NewClosure(g, func(g *Graph) []*Node {
-		round := Parameter(g, "round", shapes.Make(dtypes.Int32))
-		Parameter(g, "x", x.Shape())
-		gram := Parameter(g, "gram", gram.Shape())
-		identity := ConvertDType(Diagonal(g, gram.Shape().Dim(0)), gram.DType())
-		far := GreaterThan(ReduceAllMax(Abs(Sub(gram, identity))), Scalar(g, gram.DType(), retractionTolerance))
-		return []*Node{LogicalAnd(far, LessThan(round, Scalar(g, dtypes.Int32, retractionRounds)))}
+	// The closures of a While can neither use nodes of the graph around them (XLA) nor share its cached scalars (GoMLX), so that what
+	// they need is part of the state. They have no Reduce either.
+	bound := max(retractionError, float64(size)*retractionRounding)
+	state := []*Node{
+		Scalar(g, dtypes.Int32, 0), Scalar(g, dtypes.Int32, 1), Scalar(g, dtypes.Int32, retractionRounds), x, gramOf(x),
+		ConvertDType(Diagonal(g, size), x.DType()), Scalar(g, x.DType(), 1.5), Scalar(g, x.DType(), 0.5), Scalar(g, x.DType(), bound*bound),
+	}
+	within := func(build func(round, one, rounds, x, gram, identity, a, b, bound *Node) []*Node) *Function {
+		return NewClosure(g, func(g *Graph) []*Node {
+			n := make([]*Node, len(state))
+			for i, node := range state {
+				n[i] = Parameter(g, fmt.Sprint("state", i), node.Shape())
+			}
+			return build(n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8])
+		})
+	}
+	goOn := within(func(round, _, rounds, _, gram, identity, _, _, bound *Node) []*Node {
+		error := Sub(gram, identity)
+		squares := DotGeneral(error, []int{0, 1}, nil, error, []int{0, 1}, nil)
+		return []*Node{LogicalAnd(GreaterThan(squares, bound), LessThan(round, rounds))}
 	})
-	iterate := NewClosure(g, func(g *Graph) []*Node {
-		round := Parameter(g, "round", shapes.Make(dtypes.Int32))
-		x := Parameter(g, "x", x.Shape())
-		gram := Parameter(g, "gram", gram.Shape())
-		x = Sub(MulScalar(x, 1.5), MulScalar(project(x, gram), 0.5))
-		return []*Node{AddScalar(round, 1), x, gramOf(x)}
+	once := within(func(round, one, rounds, x, gram, identity, a, b, bound *Node) []*Node {
+		next := iterate(x, gram, a, b)
+		return []*Node{Add(round, one), one, rounds, next, gramOf(next), identity, a, b, bound}
 	})
-	return While(goOn, iterate, Scalar(g, dtypes.Int32, 0), x, gram)[1]
+	near := While(goOn, once, state...)
+	return iterate(near[3], near[4], state[6], state[7])
 }
 
+// The iteration ends when the Frobenius norm of XᵀX − I is so small that one more, which squares it, leaves rounding alone; the norm
+// that rounding itself has grows with the number of columns.
 const (
-	retractionTolerance = 2e-6 // of an entry of XᵀX − I: what float32 leaves after the last iteration at width 768
-	retractionRounds    = 40   // bring a singular value of 1e-6 to 1
+	retractionError    = 5e-4
+	retractionRounding = 5e-7
+	retractionRounds   = 40 // bring a singular value of 1e-6 to 1
 )
 
 // shape is a shape of x's element type.
