@@ -73,7 +73,7 @@ def measure(setup):
             return times[2:]
         finally:
             client.stop_channels()
-            manager.shutdown_kernel(now=True)
+            manager.shutdown_kernel()  # asked, not killed, so that it ends its gopls
 
 
 def execute(client, code, wants=""):
