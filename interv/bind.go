@@ -182,9 +182,6 @@ func (b *bound) bindAction(iv *Intervenable, i int, p planned, runOf []int) (act
 	activations, ids := entry(b.call.Activations, i), entry(b.call.Subspaces, i)
 	a := action{active: location != nil, read: -1, write: len(b.runs) - 1}
 	if !a.active {
-		if ids != nil || activations != nil {
-			return a, &Error{Axis: "location", Got: "none", Wanted: "one, as subspaces or activations are given"}
-		}
 		return a, nil
 	}
 	if iv.plan.serial && p.group+1 < iv.plan.groups {

@@ -40,7 +40,8 @@ type Call struct {
 	// that is not read (and not edited, in serial mode).
 	Sources []Inputs
 
-	// Locations holds, for each representation, where it reads and writes. A nil entry leaves the representation out of this call.
+	// Locations holds, for each representation, where it reads and writes. A nil entry leaves the representation out of this call,
+	// whatever else is given for it.
 	Locations []*Location
 
 	// Subspaces holds, for each representation and example, the ids of the features (or, with a SubspacePartition, the parts)

@@ -49,8 +49,8 @@ type Representation struct {
 
 	Intervention Intervention
 
-	// SubspacePartition groups the intervention's features into parts, disjoint lists of feature numbers; the ids in a call's
-	// subspaces then name parts. Range writes a part of consecutive features.
+	// SubspacePartition groups the intervention's features into parts, lists of feature numbers; the ids in a call's subspaces then name
+	// parts. Range writes a part of consecutive features. Parts may overlap where the intervention has no parameters.
 	SubspacePartition [][]int
 
 	// Link makes this representation share its parameters, and nothing else, with all others of the same non-empty link.

@@ -128,12 +128,14 @@ func (p *planned) checkParameters() error {
 	return nil
 }
 
-// checkPartition refuses parts that share a feature or name one that does not exist.
+// checkPartition refuses parts that name a feature twice or one that does not exist. Parts of an intervention with parameters, such as
+// the columns of a rotation, stand for different things that it is to learn, so that they may not share a feature either.
 func (p planned) checkPartition() error {
 	if len(p.SubspacePartition) > 0 && p.features == 0 {
 		return &Error{Axis: "subspace partition", Got: fmt.Sprintf("%d parts", len(p.SubspacePartition)),
 			Wanted: fmt.Sprintf("none: %s takes no subspace here", p.Intervention.Name())}
 	}
+	_, parameterized := p.Intervention.(Parameterized)
 	partOf := map[int]int{}
 	for i, part := range p.SubspacePartition {
 		axis := fmt.Sprintf("subspace partition, part %d", i)
@@ -144,7 +146,7 @@ func (p planned) checkPartition() error {
 			if feature < 0 || feature >= p.features {
 				return &Error{Axis: axis, Got: fmt.Sprintf("feature %d", feature), Wanted: fmt.Sprintf("0 to %d", p.features-1)}
 			}
-			if other, taken := partOf[feature]; taken {
+			if other, taken := partOf[feature]; taken && (parameterized || other == i) {
 				return &Error{Axis: axis, Got: fmt.Sprintf("feature %d, which is in part %d too", feature, other),
 					Wanted: "parts that share no feature (a part lists its features; interv.Range(start, end) writes a range)"}
 			}
