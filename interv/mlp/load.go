@@ -1,0 +1,105 @@
+package mlp
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/govene/govene/interv"
+)
+
+// NewClassifier makes a model with random weights; the same seed gives the same bits. Weights and biases are drawn uniformly from
+// ±1/√d, as PyTorch's Linear does.
+func NewClassifier(config Config, seed uint64) (*Model, error) {
+	if err := config.validate(); err != nil {
+		return nil, err
+	}
+	source := rand.New(rand.NewPCG(seed, 0))
+	bound := 1 / math.Sqrt(float64(config.Width))
+	values := map[string]*tensors.Tensor{}
+	for _, weight := range config.weights() {
+		size := 1
+		for _, d := range weight.Dimensions {
+			size *= d
+		}
+		flat := make([]float32, size)
+		for i := range flat {
+			flat[i] = float32(bound * (2*source.Float64() - 1))
+		}
+		values[weight.Name] = tensors.FromFlatDataAndDimensions(flat, weight.Dimensions...)
+	}
+	return WithWeights(config, values)
+}
+
+// MustNewClassifier is NewClassifier that panics on an error.
+func MustNewClassifier(config Config, seed uint64) *Model { return must(NewClassifier(config, seed)) }
+
+// WithWeights makes a model from tensors by name; each must be there, of the right shape, and finite.
+func WithWeights(config Config, weights map[string]*tensors.Tensor) (*Model, error) {
+	if err := config.validate(); err != nil {
+		return nil, err
+	}
+	checked, err := interv.NewWeights(config.weights(), weights)
+	if err != nil {
+		return nil, interv.Within(config.Catalogue().Model, err)
+	}
+	return &Model{config: config, weights: checked}, nil
+}
+
+// MustWithWeights is WithWeights that panics on an error.
+func MustWithWeights(config Config, weights map[string]*tensors.Tensor) *Model {
+	return must(WithWeights(config, weights))
+}
+
+// The files of a saved model.
+const (
+	configFile  = "config.json"
+	weightsFile = "model.safetensors"
+)
+
+// Save writes config.json and model.safetensors into a folder, which is made if need be.
+func (m *Model) Save(folder string) error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	config, err := json.MarshalIndent(m.config, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(folder, configFile), append(config, '\n'), 0o644); err != nil {
+		return err
+	}
+	return interv.SaveTensors(filepath.Join(folder, weightsFile), m.weights.All())
+}
+
+// Load reads a model that Save wrote, or one with the same files made elsewhere.
+func Load(folder string) (*Model, error) {
+	data, err := os.ReadFile(filepath.Join(folder, configFile))
+	if err != nil {
+		return nil, err
+	}
+	var config Config
+	if err := json.Unmarshal(data, &config); err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(folder, configFile), err)
+	}
+	values, err := interv.LoadTensors(filepath.Join(folder, weightsFile))
+	if err != nil {
+		return nil, err
+	}
+	return WithWeights(config, values)
+}
+
+// MustLoad is Load that panics on an error.
+func MustLoad(folder string) *Model { return must(Load(folder)) }
+
+func must(m *Model, err error) *Model {
+	if err != nil {
+		panic(err)
+	}
+	return m
+}
