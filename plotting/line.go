@@ -86,7 +86,7 @@ func (l Line) DrawKey(key *Panel, colour color.RGBA) {
 // HLine draws a dashed line across every panel, for reference. The axis reaches it.
 type HLine struct {
 	At     float64 // a value of the y axis
-	Label  string  // written at the line's right end
+	Label  string  // written at the line's left end
 	Colour color.RGBA
 }
 
@@ -114,5 +114,5 @@ func (h HLine) Draw(p *Panel) {
 	left, right := p.X.Ends()
 	colour := either(h.Colour, Hex(0xb2182b))
 	p.Path([][2]float64{{left, y}, {right, y}}, colour, 1.2, true)
-	p.canvas.text(p.X.place(right)-4, p.Y.place(y)-8, h.Label, font{size: smallFont, colour: colour, anchor: end, halo: true})
+	p.canvas.text(p.X.place(left)+4, p.Y.place(y)-8, h.Label, font{size: smallFont, colour: colour, anchor: start, halo: true})
 }

@@ -25,6 +25,9 @@ func (s *Scale) ticks(wanted int) []tick {
 	if s.log {
 		return logTicks(low, high, wanted)
 	}
+	if s.whole { // there is no step −1 before the first
+		low, high = s.low, s.high
+	}
 	return linearTicks(low, high, wanted, s.whole)
 }
 
