@@ -2,6 +2,7 @@ package interv
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -32,9 +33,18 @@ func SaveTensors(path string, values map[string]*tensors.Tensor) error {
 // LoadTensors reads the tensors of a safetensors file: floating-point ones as float32 (float64 where the file has that), integers
 // as int32.
 func LoadTensors(path string) (map[string]*tensors.Tensor, error) {
-	file, err := safetensors.Read(path)
+	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
+	}
+	return tensorsFrom(path, data)
+}
+
+// tensorsFrom reads the bytes of a safetensors file; path is for messages.
+func tensorsFrom(path string, data []byte) (map[string]*tensors.Tensor, error) {
+	file, err := safetensors.Decode(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	values := map[string]*tensors.Tensor{}
 	for _, t := range file.Tensors {

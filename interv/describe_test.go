@@ -1,0 +1,38 @@
+package interv_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/govene/govene/interv"
+	"github.com/govene/govene/interv/gru"
+)
+
+// What an Intervenable prints: where it acts, how, and what it owns.
+func ExampleIntervenable_String() {
+	low := interv.LowRankRotatedSpace{Rank: 2}
+	parts := [][]int{interv.Range(0, 1), interv.Range(1, 2)}
+	fmt.Println(interv.MustNew(engine, gru.MustNewClassifier(gru.Config{Layers: 2, Width: 4}, 1), interv.Config{Representations: []interv.Representation{
+		{Layer: 0, Component: gru.CellOutput, Intervention: low, SubspacePartition: parts, Link: "state"},
+		{Layer: 1, Component: gru.CellOutput, Intervention: low, SubspacePartition: parts, Link: "state"},
+		{Layer: 1, Component: gru.UpdateGateOutput, Intervention: interv.Collect{}, Name: "gate"},
+	}}))
+	// Output:
+	// gru classifier: 3 interventions, parallel
+	//      site                        unit  intervention                     parts      link   name  parameters
+	//   0  layer 0 cell_output         t     low_rank_rotated_space (rank 2)  [0] [1]  state        rotation [4 2] orthonormal
+	//   1  layer 1 cell_output         t     low_rank_rotated_space (rank 2)  [0] [1]  state        those of 0
+	//   2  layer 1 update_gate_output  t     collect                                          gate
+	// 8 parameters, 8 of them trainable
+}
+
+func TestTablesAreEscapedHTML(t *testing.T) {
+	config := interv.Config{Representations: []interv.Representation{{Component: gru.CellOutput, Intervention: interv.Noise{Level: 0.5}, Name: "<a&b>"}}}
+	text := interv.MustNew(engine, gru.MustNewClassifier(gru.Config{Layers: 1, Width: 2}, 1), config).HTML()
+	for _, want := range []string{"<table>", "<td>layer 0 cell_output</td>", "<td>noise (level 0.5)</td>", "&lt;a&amp;b&gt;", "noise_level [] fixed"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("got %s, wanted %s in it", text, want)
+		}
+	}
+}
