@@ -28,7 +28,11 @@ func (t table) String() string {
 	for _, note := range t.notes {
 		fmt.Fprintln(&text, note)
 	}
-	return strings.TrimRight(text.String(), "\n")
+	lines := strings.Split(strings.TrimRight(text.String(), "\n"), "\n")
+	for i := range lines {
+		lines[i] = strings.TrimRight(lines[i], " ")
+	}
+	return strings.Join(lines, "\n")
 }
 
 // HTML is the table as HTML.

@@ -20,7 +20,7 @@ func ExampleIntervenable_String() {
 	}}))
 	// Output:
 	// gru classifier: 3 interventions, parallel
-	//      site                        unit  intervention                     parts      link   name  parameters
+	//      site                        unit  intervention                     parts    link   name  parameters
 	//   0  layer 0 cell_output         t     low_rank_rotated_space (rank 2)  [0] [1]  state        rotation [4 2] orthonormal
 	//   1  layer 1 cell_output         t     low_rank_rotated_space (rank 2)  [0] [1]  state        those of 0
 	//   2  layer 1 update_gate_output  t     collect                                          gate

@@ -1,8 +1,10 @@
 package interv_test
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/govene/govene/interv"
@@ -43,14 +45,59 @@ func TestSaveLoadRunGivesTheSameBytes(t *testing.T) {
 		Locations: []*interv.Location{location, location, location}, Subspaces: [][][]int{interv.Repeat(2, 0), interv.Repeat(2, 1), nil}}
 	wantSame(t, "loaded", flat(again.MustRun(call).Output), flat(iv.MustRun(call).Output))
 
-	other := gru.MustNewClassifier(gru.Config{Layers: 1, Width: 4}, 3)
-	_, err = interv.Load(engine, other, filepath.Join(folder, "a"))
-	wantRefusal(t, err, "config.json", "layer of new_gate_output")
-	data, _ := os.ReadFile(filepath.Join(folder, "a", "parameters.safetensors"))
-	if err := os.WriteFile(filepath.Join(folder, "a", "parameters.safetensors"), data[:len(data)-1], 0o644); err != nil {
+}
+
+// testdata/saved_v1 was written by the first version: the same config and seed as now give the same parameters.
+func TestWhatTheFirstVersionSavedLoads(t *testing.T) {
+	model := gru.MustNewClassifier(gru.Config{Layers: 2, Width: 4}, 3)
+	iv, err := interv.Load(engine, model, filepath.Join("testdata", "saved_v1"))
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := interv.Load(engine, loaded, filepath.Join(folder, "a")); err == nil {
-		t.Error("a file cut short was loaded")
+	if got := len(iv.Parameters()); got != 4 {
+		t.Errorf("got %d parameters, wanted 4", got)
+	}
+	wantOrthonormal(t, iv.Parameters()["0.rotation"])
+}
+
+// Whatever is changed in a saved folder is refused with a reason.
+func TestLoadRefusals(t *testing.T) {
+	model := gru.MustNewClassifier(gru.Config{Layers: 2, Width: 4}, 3)
+	iv := interv.MustNew(engine, model, interv.Config{Representations: []interv.Representation{
+		{Layer: 1, Component: gru.NewGateOutput, Intervention: interv.LowRankRotatedSpace{Rank: 3}}}})
+	const config, parameters = "config.json", "parameters.safetensors"
+	replace := func(old, new string) func(data []byte) []byte {
+		return func(data []byte) []byte { return bytes.Replace(data, []byte(old), []byte(new), 1) }
+	}
+	for name, c := range map[string]struct {
+		file   string
+		change func(data []byte) []byte
+		word   string
+	}{
+		"cut short":         {parameters, func(data []byte) []byte { return data[:len(data)-1] }, "digest"},
+		"a bit flipped":     {parameters, func(data []byte) []byte { data[len(data)-1] ^= 1; return data }, "digest"},
+		"another seed":      {config, replace(`"seed": 0`, `"seed": 1`), "digest"},
+		"another layer":     {config, replace(`"layer": 1`, `"layer": 0`), "digest"},
+		"no such layer":     {config, replace(`"layer": 1`, `"layer": 2`), "layer of new_gate_output"},
+		"a later version":   {config, replace(`"version": 2`, `"version": 3`), "wanted 1 to 2"},
+		"another model":     {config, replace("gru classifier", "gru language model"), "wanted gru classifier"},
+		"unknown field":     {config, replace(`"seed"`, `"sede"`), "sede"},
+		"unknown type":      {config, replace("low_rank_rotated_space", "low_rank_rotated_spice"), "low_rank_rotated_space"},
+		"config cut short":  {config, func(data []byte) []byte { return data[:len(data)/2] }, "JSON"},
+		"a pickle":          {parameters, func([]byte) []byte { return []byte("PK\x03\x04 and so on, whatever torch.save wrote") }, "digest"},
+		"no digest at all":  {config, replace(`"digest"`, `"digset"`), "digset"},
+		"config of nothing": {config, func([]byte) []byte { return nil }, "JSON"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder := t.TempDir()
+			must(t, iv.Save(folder))
+			path := filepath.Join(folder, c.file)
+			data, err := os.ReadFile(path)
+			must(t, err)
+			must(t, os.WriteFile(path, c.change(data), 0o644))
+			if _, err := interv.Load(engine, model, folder); err == nil || !strings.Contains(err.Error(), c.word) {
+				t.Errorf("got %v, wanted an error that says %q", err, c.word)
+			}
+		})
 	}
 }
