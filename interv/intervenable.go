@@ -25,6 +25,7 @@ type Intervenable struct {
 
 	mu       sync.Mutex
 	programs map[string]*compilation
+	chunked  *Intervenable // for generation; nil before the first
 
 	calls, compiled, compiling atomic.Int64
 }

@@ -50,6 +50,21 @@ type builder struct {
 	call    *bound // for shapes alone
 	weights Nodes
 	owned   map[parameterKey]*Node
+	state   Nodes // after the base run of a stateful model
+}
+
+// stateful is a model whose run hands something to the next.
+type stateful interface {
+	forwardState(weights, inputs Nodes, tap *Tap) (output *Node, next Nodes)
+}
+
+// forward adds a run of the model to the graph.
+func (build *builder) forward(inputs Nodes, tap *Tap) (output *Node) {
+	if model, ok := build.iv.model.(stateful); ok {
+		output, build.state = model.forwardState(build.weights, inputs, tap)
+		return output
+	}
+	return build.iv.model.Forward(build.weights, inputs, tap)
 }
 
 // compile builds and compiles the program for calls like b and a task, which may be nil.
@@ -85,7 +100,7 @@ func (build *builder) everything(t task) []*Node {
 	}
 	results := []*Node{outcome.Output}
 	if out.base = b.call.WithBase; out.base {
-		outcome.BaseOutput = iv.model.Forward(build.weights, runs[base].inputs, nil)
+		outcome.BaseOutput = build.forward(runs[base].inputs, nil)
 		results = append(results, outcome.BaseOutput)
 	}
 	for _, r := range runs {

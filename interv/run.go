@@ -90,7 +90,7 @@ func (r *run) add(whole bool) (output *Node) {
 			return a.Value
 		})
 	}
-	err := exceptions.TryCatch[error](func() { output = r.build.iv.model.Forward(r.build.weights, r.inputs, tap) })
+	err := exceptions.TryCatch[error](func() { output = r.build.forward(r.inputs, tap) })
 	if err != nil && err != errStop {
 		panic(err)
 	}

@@ -26,14 +26,16 @@ func requireIDs(inputs interv.Inputs, name string, size, batch, steps int) (*ten
 	return t, err
 }
 
-// checkMask wants each row of the mask to be some ones and then only zeros.
-func checkMask(inputs interv.Inputs, extent interv.Extent) error {
+// checkMask wants each row of the mask to be some ones and then only zeros, and returns how many ones.
+func checkMask(inputs interv.Inputs, extent interv.Extent) (lengths []int, err error) {
 	mask, err := inputs.Require(attentionMask, dtypes.Int32, extent.Batch, extent.Positions)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	lengths = make([]int, extent.Batch)
 	tensors.MustConstFlatData(mask, func(flat []int32) {
 		for i, value := range flat {
+			lengths[i/extent.Positions] += int(value)
 			previous := int32(1)
 			if i%extent.Positions > 0 {
 				previous = flat[i-1]
@@ -45,5 +47,5 @@ func checkMask(inputs interv.Inputs, extent interv.Extent) error {
 			}
 		}
 	})
-	return err
+	return lengths, err
 }

@@ -164,9 +164,9 @@ func (m *Model) Check(inputs interv.Inputs) (interv.Extent, error) {
 		}
 	}
 	if inputs[attentionMask] != nil {
-		return extent, checkMask(inputs, extent)
+		extent.Ends, err = checkMask(inputs, extent)
 	}
-	return extent, nil
+	return extent, err
 }
 
 // inputNames lists what the model takes.

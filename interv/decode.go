@@ -1,0 +1,344 @@
+package interv
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+)
+
+// generation is one generation under way. Prompts are shifted to end in the same column, so that new tokens of all examples share one.
+type generation struct {
+	Generation
+	iv       *Intervenable // on chunks of the model
+	call     Call          // shifted
+	given    []*tensors.Tensor
+	sampler  *sampler
+	batch    int
+	prompts  []int32 // as they were given, [batch, length]
+	length   int     // columns of the prompts
+	capacity int     // columns of the cache
+	mask     []int32 // [batch, capacity]
+	state    Inputs
+	ended    []int32 // for each example the token that ended it, −1 while it goes on
+	logits   [][]float32
+	out      *Generated
+}
+
+// capacityStep is what capacities are multiples of, so that generations of similar lengths share programs.
+const capacityStep = 32
+
+func (iv *Intervenable) newGeneration(call Call, how Generation) (*generation, error) {
+	decoder, ok := iv.model.(Decoder)
+	wrong := func(axis, got, wanted string) (*generation, error) {
+		return nil, &Error{Where: "generation", Axis: axis, Got: got, Wanted: wanted}
+	}
+	switch {
+	case !ok:
+		return wrong("model", iv.model.Catalogue().Model, "an interv.Decoder, such as a transformer with a language-model head")
+	case how.NewTokens < 1:
+		return wrong("new tokens", fmt.Sprint(how.NewTokens), "at least 1")
+	case iv.plan.serial:
+		return wrong("mode", string(Serial), string(Parallel))
+	case call.WithBase:
+		return wrong("with base", "true", "false (without locations, a generation is clean)")
+	case call.Base[inputIDs] == nil:
+		return wrong(inputIDs, "none", "the prompts' tokens")
+	}
+	b, err := iv.bind(call)
+	if err != nil {
+		return nil, err
+	}
+	extent := b.base().extent
+	if err := checkRoom(decoder, extent, how.NewTokens); err != nil {
+		return nil, err
+	}
+	g := &generation{Generation: how, call: call, batch: extent.Batch, length: extent.Positions,
+		ended: slices.Repeat([]int32{-1}, extent.Batch), out: &Generated{New: make([][]int32, extent.Batch)}}
+	if g.sampler, err = newSampler(how); err != nil {
+		return nil, err
+	}
+	if g.given, err = iv.stepSources(call, how, extent.Batch); err != nil {
+		return nil, err
+	}
+	g.capacity = (extent.Positions + how.NewTokens + capacityStep - 1) / capacityStep * capacityStep
+	g.iv = iv.inChunks(decoder)
+	g.shift(extent)
+	g.state = Inputs{}
+	for name, shape := range decoder.State(g.batch, g.capacity) {
+		g.state[statePrefix+name] = tensors.FromShape(shape)
+	}
+	return g, nil
+}
+
+// checkRoom refuses to generate more tokens than the model has positions for, by showing it a sequence as long as the longest.
+func checkRoom(decoder Decoder, prompts Extent, newTokens int) error {
+	longest := 0
+	for example := range prompts.Batch {
+		start, end := prompts.Real(example)
+		longest = max(longest, end-start)
+	}
+	_, err := decoder.Check(Inputs{inputIDs: int32Tensor(make([]int, longest+newTokens), 1, longest+newTokens)})
+	return Within(fmt.Sprintf("generation of %d tokens after %d", newTokens, longest), err)
+}
+
+// shift moves every prompt, its mask and its locations to the right, over the padding that it has there.
+func (g *generation) shift(extent Extent) {
+	g.prompts = tensors.MustCopyFlatData[int32](g.call.Base[inputIDs])
+	shifted := make([]int32, len(g.prompts))
+	g.mask = make([]int32, g.batch*g.capacity)
+	by := make([]int, g.batch)
+	for example := range g.batch {
+		start, end := extent.Real(example)
+		by[example] = g.length - end
+		for column := start; column < end; column++ {
+			shifted[example*g.length+column+by[example]] = g.prompts[example*g.length+column]
+			g.mask[example*g.capacity+column+by[example]] = 1
+		}
+	}
+	g.call.Base = Inputs{inputIDs: tensors.FromFlatDataAndDimensions(shifted, g.batch, g.length)}
+	g.call.Locations = slices.Clone(g.call.Locations)
+	for i, location := range g.call.Locations {
+		if location == nil || location.Everywhere || g.iv.plan.representations[i].Unit == Head {
+			continue
+		}
+		moved := *location
+		moved.Base = cloneRows(location.Base)
+		for example, row := range moved.Base {
+			for k := range row {
+				if row[k] >= 0 {
+					row[k] += by[example]
+				}
+			}
+		}
+		g.call.Locations[i] = &moved
+	}
+}
+
+// stepSources are the activations that representations read at steps: those given, or what a source has at its last location.
+func (iv *Intervenable) stepSources(call Call, how Generation, batch int) ([]*tensors.Tensor, error) {
+	given := make([]*tensors.Tensor, len(iv.plan.representations))
+	for i, p := range iv.plan.representations {
+		given[i] = entry(call.Activations, i)
+		if _, draws := p.Intervention.(Drawer); given[i] != nil || !p.reads || draws || !how.actsAtSteps(i) {
+			continue
+		}
+		source, location := entry(call.Sources, p.group), call.Locations[i]
+		if source == nil || location == nil || p.Unit != Position || location.Source == nil {
+			return nil, &Error{Where: where(i, p.Representation), Axis: "source at steps", Got: "none",
+				Wanted: "activations, or a source with a location that lists positions"}
+		}
+		last := make([][]int, batch)
+		for example, row := range location.Source {
+			if len(row) == 0 {
+				return nil, &Error{Where: where(i, p.Representation), Axis: fmt.Sprintf("source locations of example %d", example), Got: "none", Wanted: "a position to read at steps"}
+			}
+			last[example] = row[len(row)-1:]
+		}
+		collect, err := New(iv.backend, iv.model, Config{Representations: []Representation{{Layer: p.readSite.Layer, Component: p.readSite.Component, Unit: p.Unit, Intervention: Collect{}}}})
+		if err != nil {
+			return nil, err
+		}
+		result, err := collect.Run(Call{Base: source, Locations: []*Location{At(last)}})
+		if err != nil {
+			return nil, err
+		}
+		given[i] = result.Collected[0].Value
+	}
+	return given, nil
+}
+
+func (how Generation) actsAtSteps(representation int) bool {
+	for step := 0; how.Steps != nil && step < how.NewTokens-1; step++ {
+		if how.Steps(step, representation) {
+			return true
+		}
+	}
+	return false
+}
+
+// start processes the prompts.
+func (g *generation) start() (*Result, error) {
+	call := g.call
+	call.Base = g.chunk(call.Base[inputIDs], 0)
+	return g.run(call)
+}
+
+// process processes the tokens chosen at a step.
+func (g *generation) process(step int, chosen []int32) (*Result, error) {
+	column := g.length + step
+	for example := range g.batch {
+		g.mask[example*g.capacity+column] = 1
+	}
+	call := Call{Base: g.chunk(tensors.FromFlatDataAndDimensions(slices.Clone(chosen), g.batch, 1), column), Subspaces: g.call.Subspaces,
+		Locations: make([]*Location, len(g.call.Locations)), Activations: slices.Clone(g.given)}
+	for i := range call.Locations {
+		if g.Steps != nil && g.Steps(step, i) {
+			call.Locations[i] = g.oneToken(i)
+		} else {
+			call.Activations[i] = nil
+		}
+	}
+	return g.run(call)
+}
+
+// oneToken is where a representation acts in a chunk of one token: everywhere, or at the heads that its location lists.
+func (g *generation) oneToken(i int) *Location {
+	location := g.call.Locations[i]
+	switch unit := g.iv.plan.representations[i].Unit; {
+	case location == nil || location.Everywhere || unit == Position:
+		return Everywhere()
+	case unit == Head:
+		return At(location.Base)
+	default:
+		return At(Repeat(g.batch, 0)).Heads(nil, location.BaseHeads)
+	}
+}
+
+// chunk is the input of a chunk that begins at a column.
+func (g *generation) chunk(ids *tensors.Tensor, column int) Inputs {
+	inputs := Inputs{inputIDs: ids, attentionMask: tensors.FromFlatDataAndDimensions(slices.Clone(g.mask), g.batch, g.capacity), offset: tensors.FromScalar(int32(column))}
+	for name, t := range g.state {
+		inputs[name] = t
+	}
+	return inputs
+}
+
+// run makes one call on chunks, and keeps the state for the next.
+func (g *generation) run(call Call) (*Result, error) {
+	result, next, err := g.iv.run(call, nextState{}, nil)
+	if err != nil {
+		return nil, err
+	}
+	for i, name := range sortedKeys(g.state) {
+		g.state[name] = next[i]
+	}
+	g.out.Collected = append(g.out.Collected, result.Collected)
+	return result, nil
+}
+
+// choose picks the next token of every example from logits [batch, vocabulary].
+func (g *generation) choose(logits *tensors.Tensor) []int32 {
+	values := floats(logits)
+	vocabulary := len(values) / g.batch
+	if g.Logits {
+		g.logits = append(g.logits, tensors.MustCopyFlatData[float32](ofDType(logits, dtypes.Float32)))
+	}
+	chosen := make([]int32, g.batch)
+	for example := range chosen {
+		if chosen[example] = g.ended[example]; chosen[example] < 0 {
+			chosen[example] = g.sampler.choose(values[example*vocabulary : (example+1)*vocabulary])
+		}
+	}
+	return chosen
+}
+
+// take adds the tokens of a step and tells whether they are the last.
+func (g *generation) take(step int, chosen []int32) (last bool) {
+	last = true
+	for example, token := range chosen {
+		g.out.New[example] = append(g.out.New[example], token)
+		if slices.Contains(g.Stop, token) {
+			g.ended[example] = token
+		}
+		last = last && g.ended[example] >= 0
+	}
+	if g.OnToken != nil {
+		g.OnToken(step, slices.Clone(chosen))
+	}
+	return last || step+1 == g.NewTokens
+}
+
+// result puts together what was generated after the prompts as they were given.
+func (g *generation) result() *Generated {
+	steps := len(g.out.New[0])
+	var all []int32
+	for example, row := range g.out.New {
+		all = append(append(all, g.prompts[example*g.length:(example+1)*g.length]...), row...)
+	}
+	g.out.Tokens = tensors.FromFlatDataAndDimensions(all, g.batch, g.length+steps)
+	if g.Logits {
+		vocabulary := len(g.logits[0]) / g.batch
+		var flat []float32
+		for example := range g.batch {
+			for _, logits := range g.logits {
+				flat = append(flat, logits[example*vocabulary:(example+1)*vocabulary]...)
+			}
+		}
+		g.out.Logits = tensors.FromFlatDataAndDimensions(flat, g.batch, steps, vocabulary)
+	}
+	return g.out
+}
+
+// Inputs of chunks, by name.
+const (
+	inputIDs      = "input_ids"
+	attentionMask = "attention_mask"
+	offset        = "offset"
+	statePrefix   = "state " // before the names of the state's tensors
+)
+
+// chunks is a Decoder as a Model whose inputs may be a chunk with the state before it, known by the offset, as well as a whole sequence.
+type chunks struct{ Decoder }
+
+var _ stateful = chunks{}
+
+// inChunks is the same interventions on chunks, with the parameters of now and the programs of earlier generations.
+func (iv *Intervenable) inChunks(decoder Decoder) *Intervenable {
+	iv.mu.Lock()
+	defer iv.mu.Unlock()
+	if iv.chunked == nil {
+		iv.chunked = &Intervenable{backend: iv.backend, model: chunks{decoder}, config: iv.config, plan: iv.plan, declared: iv.declared, programs: map[string]*compilation{}}
+	}
+	iv.chunked.parameters.Store(iv.parameters.Load())
+	return iv.chunked
+}
+
+// Check trusts a chunk, which is the generation's own, and has the decoder check a sequence.
+func (c chunks) Check(inputs Inputs) (Extent, error) {
+	if inputs[offset] == nil {
+		return c.Decoder.Check(inputs)
+	}
+	ids, mask := inputs[inputIDs].Shape(), inputs[attentionMask]
+	extent := Extent{Batch: ids.Dim(0), Positions: ids.Dim(1), Starts: make([]int, ids.Dim(0))}
+	if columns := mask.Shape().Dim(1); extent.Positions > 1 {
+		tensors.MustConstFlatData(mask, func(flat []int32) {
+			for example := range extent.Starts {
+				extent.Starts[example] = slices.Index(flat[example*columns:(example+1)*columns], 1)
+			}
+		})
+	}
+	return extent, nil
+}
+
+// forwardState continues from the state among the inputs, or runs a whole sequence.
+func (c chunks) forwardState(weights, inputs Nodes, tap *Tap) (output *Node, next Nodes) {
+	if inputs[offset] == nil {
+		return c.Decoder.Forward(weights, inputs, tap), nil
+	}
+	chunk, state := Nodes{}, Nodes{}
+	for name, node := range inputs {
+		if plain, ok := strings.CutPrefix(name, statePrefix); ok {
+			state[plain] = node
+		} else {
+			chunk[name] = node
+		}
+	}
+	return c.Continue(weights, chunk, state, tap)
+}
+
+// nextState is the task that returns the state after the chunk, in the order of names.
+type nextState struct{}
+
+func (nextState) key() string { return "chunk " }
+
+func (nextState) build(b *builder, _ Outcome) []*Node {
+	var nodes []*Node
+	for _, name := range sortedKeys(b.state) {
+		nodes = append(nodes, b.state[name])
+	}
+	return nodes
+}
