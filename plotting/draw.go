@@ -29,7 +29,7 @@ func (f *figure) draw() []byte {
 		idMark, px(l.width), px(l.height), fonts)
 	title := cmp.Or(p.labels.Title, fmt.Sprintf("%s against %s", l.yTitle, l.xTitle))
 	fmt.Fprintf(c, "<title id=\"%stitle\">%s</title>\n<desc id=\"%[1]sdesc\">%[3]s</desc>\n", idMark, escaped(title), escaped(p.description()))
-	c.rect(0, 0, l.width, l.height, ground)
+	fmt.Fprintf(c, `<rect width="%s" height="%s" rx="6" fill="%s"/>`+"\n", px(l.width), px(l.height), css(ground))
 	f.drawTitles(c)
 	for i, panel := range f.panels {
 		f.drawPanel(c, i, panel)

@@ -29,7 +29,7 @@ func Example() {
 	defer os.Remove(file.Name())
 	defer file.Close()
 	fmt.Println(plot, plot.WriteSVG(file))
-	// Output: What one patched step changes. tile, text; x: base step; y: source step; fill: effect; label: effect; panels by: class; 50 rows. <nil>
+	// Output: What one patched step changes. Tile, Text: x base step, y source step, fill effect, label effect, a panel for each class; 50 rows. <nil>
 }
 
 // effects is a table such as a sweep makes.
@@ -99,7 +99,7 @@ func (Whisker) Draw(p *plotting.Panel) {
 // A layer of one's own needs four short methods, and draws in the numbers of the axes. The figure is testdata/lollipop.svg.
 func ExampleLayer() {
 	fmt.Println(lollipop())
-	// Output: A layer of one's own. whisker, point; x: token; y: score; 5 rows.
+	// Output: A layer of one's own. Whisker, Point: x token, y score; 5 rows.
 }
 
 func lollipop() plotting.Plot {

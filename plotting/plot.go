@@ -175,13 +175,15 @@ func (p Plot) description() string {
 			text.WriteString(", ")
 		}
 		name := fmt.Sprintf("%T", layer)
-		text.WriteString(strings.ToLower(name[strings.LastIndexByte(name, '.')+1:]))
+		text.WriteString(name[strings.LastIndexByte(name, '.')+1:])
 	}
+	separator := ": "
 	for _, mapping := range []struct{ aesthetic, column string }{
-		{"x", p.aes.X}, {"y", p.aes.Y}, {"fill", p.aes.Fill}, {"colour", p.aes.Colour}, {"label", p.aes.Label}, {"panels by", p.facet.By},
+		{"x", p.aes.X}, {"y", p.aes.Y}, {"fill", p.aes.Fill}, {"colour", p.aes.Colour}, {"label", p.aes.Label}, {"a panel for each", p.facet.By},
 	} {
 		if mapping.column != "" {
-			fmt.Fprintf(&text, "; %s: %s", mapping.aesthetic, mapping.column)
+			fmt.Fprintf(&text, "%s%s %s", separator, mapping.aesthetic, mapping.column)
+			separator = ", "
 		}
 	}
 	fmt.Fprintf(&text, "; %d rows.", p.frame.Len())

@@ -14,7 +14,11 @@ import (
 // ErrNoNotebook is what Show returns in a program that no GoNB kernel runs.
 var ErrNoNotebook = errors.New("nb: no notebook to show a plot in: this program was not started by a GoNB kernel; Plot.WriteSVG writes a file")
 
-// Show displays a plot as output of the cell: as native SVG, with the plot in words for front ends that show text alone.
+// inWords follows the plot's own words where a front end shows text alone: JupyterLab does so in a notebook that it does not trust,
+// that is, one whose cells were not run here.
+const inWords = "\n(The plot in words: run the cell, or trust the notebook, to see it.)"
+
+// Show displays a plot as output of the cell: as native SVG, and in words.
 func Show(plot plotting.Plot) error {
 	document, err := plot.Bytes()
 	if err != nil {
@@ -25,7 +29,7 @@ func Show(plot plotting.Plot) error {
 	}
 	gonbui.SendData(&protocol.DisplayData{Data: map[protocol.MIMEType]any{
 		protocol.MIMEImageSVG:  string(document),
-		protocol.MIMETextPlain: plot.String(),
+		protocol.MIMETextPlain: plot.String() + inWords,
 	}})
 	gonbui.Sync() // a cell's process may end right after
 	if err := gonbui.Error(); err != nil {
