@@ -76,6 +76,18 @@ func (iv *Intervenable) SetParameters(values map[string]*tensors.Tensor) error {
 	return nil
 }
 
+// SetParametersOf replaces parameters of one representation, by their names there: what [FitPCA] or [LoadAutoencoder] return.
+func (iv *Intervenable) SetParametersOf(representation int, values map[string]*tensors.Tensor) error {
+	if last := len(iv.plan.representations) - 1; representation < 0 || representation > last {
+		return &Error{Where: "parameters", Axis: "representation", Got: fmt.Sprint(representation), Wanted: fmt.Sprintf("0 to %d", last)}
+	}
+	named := map[string]*tensors.Tensor{}
+	for name, value := range values {
+		named[parameterKey{iv.plan.representations[representation].owner, name}.String()] = ofDType(value, iv.model.Weights().DType())
+	}
+	return iv.SetParameters(named)
+}
+
 // replace swaps in new values without losing another goroutine's.
 func (iv *Intervenable) replace(changed parameterValues) {
 	for {

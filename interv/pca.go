@@ -55,8 +55,7 @@ func (p PCARotatedSpace) Apply(v Values) *Node {
 // FitPCA computes the parameters of a [PCARotatedSpace] of so many components from activations [..., width], such as a [Collect]
 // returns: the mean and standard deviation of every dimension (1 for one that never changes), and the eigenvectors of the covariance of
 // the standardized activations with the largest eigenvalues, largest first, each with its largest entry positive. It takes of the order
-// of width³ operations. SetParameters takes the result once the representation's number and a dot are put before the names, as
-// Intervenable.SetPCA does.
+// of width³ operations. [Intervenable.SetParametersOf] takes the result.
 func FitPCA(activations *tensors.Tensor, components int) (map[string]*tensors.Tensor, error) {
 	const where = "fitting PCA"
 	if activations.Rank() < 2 {
@@ -93,27 +92,6 @@ func FitPCA(activations *tensors.Tensor, components int) (map[string]*tensors.Te
 		"components": float32Tensor(eigenvectors(covariance, width)[:components*width], components, width),
 		"mean":       float32Tensor(mean, width), "std": float32Tensor(std, width),
 	}, nil
-}
-
-// SetPCA fits the PCARotatedSpace of a representation to activations; see [FitPCA].
-func (iv *Intervenable) SetPCA(representation int, activations *tensors.Tensor) error {
-	if representation < 0 || representation >= len(iv.plan.representations) {
-		return &Error{Where: "fitting PCA", Axis: "representation", Got: fmt.Sprint(representation), Wanted: fmt.Sprintf("0 to %d", len(iv.plan.representations)-1)}
-	}
-	p := iv.plan.representations[representation]
-	pca, ok := p.Intervention.(PCARotatedSpace)
-	if !ok {
-		return &Error{Where: where(representation, p.Representation), Axis: "intervention", Got: p.Intervention.Name(), Wanted: pca.Name()}
-	}
-	fitted, err := FitPCA(activations, pca.Features(p.width))
-	if err != nil {
-		return err
-	}
-	values := map[string]*tensors.Tensor{}
-	for name, value := range fitted {
-		values[parameterKey{p.owner, name}.String()] = ofDType(value, iv.model.Weights().DType())
-	}
-	return iv.SetParameters(values)
 }
 
 // standardize subtracts from each column of x, [rows, width], its mean and divides by its standard deviation.
