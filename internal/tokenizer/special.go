@@ -1,0 +1,107 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// special are the tokens that a tokenizer puts around a text.
+type special struct{ before, after []int }
+
+// parseSpecial reads a post-processor. That of byte-level tokenizers concerns offsets alone.
+func parseSpecial(text json.RawMessage) (around special, err error) {
+	items, err := parts(text, "processors")
+	for _, item := range items {
+		s, err := parseProcessor(item)
+		if err != nil {
+			return around, err
+		}
+		around.before = append(s.before, around.before...)
+		around.after = append(around.after, s.after...)
+	}
+	return around, err
+}
+
+func parseProcessor(text json.RawMessage) (special, error) {
+	kind, err := typeOf(text)
+	if err != nil {
+		return special{}, err
+	}
+	switch kind {
+	case "ByteLevel":
+		return special{}, strictly(text, new(byteLevel))
+	case "TemplateProcessing":
+		return parseTemplate(text)
+	case "RobertaProcessing", "BertProcessing":
+		var r struct {
+			Type           string `json:"type"`
+			Sep, Cls       namedID
+			TrimOffsets    bool `json:"trim_offsets"`
+			AddPrefixSpace bool `json:"add_prefix_space"`
+		}
+		err := strictly(text, &r)
+		return special{[]int{r.Cls.id}, []int{r.Sep.id}}, err
+	}
+	return special{}, unsupported(kind, "ByteLevel", "TemplateProcessing", "RobertaProcessing", "BertProcessing", "Sequence")
+}
+
+// namedID is a token as a pair of its text and its id.
+type namedID struct{ id int }
+
+func (n *namedID) UnmarshalJSON(text []byte) error {
+	var list []json.RawMessage
+	if err := json.Unmarshal(text, &list); err != nil {
+		return err
+	}
+	if len(list) != 2 {
+		return fmt.Errorf("got %s, wanted a token and its id", text)
+	}
+	return json.Unmarshal(list[1], &n.id)
+}
+
+// parseTemplate reads the template for a single text: special tokens, the text once, special tokens.
+func parseTemplate(text json.RawMessage) (around special, err error) {
+	type item struct {
+		ID     string `json:"id"`
+		TypeID int    `json:"type_id"`
+	}
+	var t struct {
+		Type   string `json:"type"`
+		Single []struct {
+			SpecialToken *item
+			Sequence     *item
+		} `json:"single"`
+		Pair          json.RawMessage `json:"pair"`
+		SpecialTokens map[string]struct {
+			ID     string   `json:"id"`
+			IDs    []int    `json:"ids"`
+			Tokens []string `json:"tokens"`
+		} `json:"special_tokens"`
+	}
+	if err := strictly(text, &t); err != nil {
+		return around, err
+	}
+	texts := 0
+	for _, item := range t.Single {
+		switch {
+		case item.Sequence != nil && item.SpecialToken == nil && item.Sequence.ID == "A":
+			texts++
+		case item.SpecialToken != nil && item.Sequence == nil:
+			token, ok := t.SpecialTokens[item.SpecialToken.ID]
+			if !ok {
+				return around, fmt.Errorf("TemplateProcessing: got special token %q, wanted one of special_tokens", item.SpecialToken.ID)
+			}
+			if texts == 0 {
+				around.before = append(around.before, token.IDs...)
+			} else {
+				around.after = append(around.after, token.IDs...)
+			}
+		default:
+			return around, fmt.Errorf("TemplateProcessing: got an item that is neither a special token nor the text A")
+		}
+	}
+	if texts != 1 {
+		return around, fmt.Errorf("TemplateProcessing: got the text %d times, wanted it once", texts)
+	}
+	return around, nil
+}
