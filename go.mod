@@ -8,6 +8,7 @@ require (
 	github.com/gomlx/gomlx v0.28.2
 	github.com/janpfeifer/gonb v0.11.4
 	golang.org/x/text v0.35.0
+	pgregory.net/rapid v1.2.0
 )
 
 require (

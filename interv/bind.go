@@ -139,7 +139,7 @@ func (b *bound) checkUse(p *plan, runOf []int) error {
 			used[r.group] = true // left out of this call: its source may be there or not
 			continue
 		}
-		used[r.group] = used[r.group] || r.reads && entry(b.call.Activations, i) == nil
+		used[r.group] = used[r.group] || r.unread(b.call, i) == ""
 		if p.serial {
 			used[r.group+1] = true
 		}
@@ -157,12 +157,18 @@ func (b *bound) checkUse(p *plan, runOf []int) error {
 	return nil
 }
 
-// unread says why a representation reads no source in a call.
+// unread says why representation i reads no source in a call; it is empty if it reads one.
 func (p planned) unread(call Call, i int) string {
-	if entry(call.Activations, i) != nil {
+	_, draws := p.Intervention.(Drawer)
+	switch {
+	case !p.reads:
+		return p.Intervention.Name() + " reads no source"
+	case entry(call.Activations, i) != nil:
 		return "activations are given"
+	case draws:
+		return p.Intervention.Name() + " draws its own source"
 	}
-	return p.Intervention.Name() + " reads no source"
+	return ""
 }
 
 func sameTensors(a, b Inputs) bool {
@@ -179,7 +185,6 @@ func sameTensors(a, b Inputs) bool {
 
 func (b *bound) bindAction(iv *Intervenable, i int, p planned, runOf []int) (action, error) {
 	location := b.call.Locations[i]
-	activations, ids := entry(b.call.Activations, i), entry(b.call.Subspaces, i)
 	a := action{active: location != nil, read: -1, write: len(b.runs) - 1}
 	if !a.active {
 		return a, nil
@@ -198,12 +203,12 @@ func (b *bound) bindAction(iv *Intervenable, i int, p planned, runOf []int) (act
 	if err := p.checkTogether(written); err != nil {
 		return a, err
 	}
-	from, err := b.bindSource(iv, &a, p, runOf[p.group], activations, location, written)
+	from, err := b.bindSource(iv, &a, i, p, runOf[p.group], location, written)
 	if err != nil {
 		return a, err
 	}
 	b.bindIndices(&a, p, written, from, extent)
-	return a, b.bindSubspace(&a, p, ids, iv.model.Weights().DType())
+	return a, b.bindSubspace(&a, p, entry(b.call.Subspaces, i), iv.model.Weights().DType())
 }
 
 // checkTogether wants as many units in each example as the intervention takes together.
@@ -217,25 +222,23 @@ func (p planned) checkTogether(u units) error {
 	return nil
 }
 
-// bindSource validates what the representation reads and returns the source row of each written unit; nil if it reads nothing.
-func (b *bound) bindSource(iv *Intervenable, a *action, p planned, run int, activations *tensors.Tensor, location *Location, written units) ([]int, error) {
-	name := p.Intervention.Name()
-	drawer, draws := p.Intervention.(Drawer)
+// bindSource validates what representation i reads and returns the source row of each written unit; nil if it reads nothing.
+func (b *bound) bindSource(iv *Intervenable, a *action, i int, p planned, run int, location *Location, written units) ([]int, error) {
+	activations, unread := entry(b.call.Activations, i), p.unread(b.call, i)
 	switch sourceUnits := location.Source != nil || location.SourceHeads != nil; {
-	case !p.reads && (activations != nil || sourceUnits):
-		return nil, &Error{Axis: "source", Got: "activations or source locations", Wanted: "none: " + name + " reads no source"}
+	case unread != "" && sourceUnits:
+		return nil, &Error{Axis: "source locations", Got: "units", Wanted: "none: " + unread}
+	case activations != nil && !p.reads:
+		return nil, &Error{Axis: "activations", Got: "some", Wanted: "none: " + unread}
+	case activations != nil:
+		return b.bindGiven(iv, a, p, activations, written)
 	case !p.reads:
 		return nil, nil
-	case activations == nil && draws:
-		activations = ofDType(drawer.Draw(written.perExample(), p.sites.Width), iv.model.Weights().DType())
-		fallthrough
-	case activations != nil:
-		if sourceUnits {
-			return nil, &Error{Axis: "source locations", Got: "units", Wanted: "none, as activations are given"}
-		}
-		return b.bindGiven(iv, a, p, activations, written)
+	case unread != "":
+		a.given = ofDType(p.Intervention.(Drawer).Draw(written.perExample(), p.sites.Width), iv.model.Weights().DType())
+		return written.numbered(), nil
 	case run < 0:
-		return nil, &Error{Axis: "source", Got: "none", Wanted: "one: " + name + " reads a source"}
+		return nil, &Error{Axis: "source", Got: "none", Wanted: "one: " + p.Intervention.Name() + " reads a source"}
 	}
 	a.read = run
 	read, err := p.resolve("source locations", location.Source, location.SourceHeads, location.Everywhere, true, b.runs[run].extent)

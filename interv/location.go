@@ -91,6 +91,18 @@ func (u units) perExample() int {
 	return count
 }
 
+// numbered counts the units of each example from 0, for every entry of rows.
+func (u units) numbered() []int {
+	numbers := make([]int, 0, len(u.rows))
+	columns := u.shape[len(u.shape)-1]
+	for _, each := range u.each {
+		for k := range u.perExample() {
+			numbers = append(numbers, k/columns*each[1]+k%columns)
+		}
+	}
+	return numbers
+}
+
 // resolve turns one side of a location, called axis, into units of a run. A unit may be named once, unless repeats are allowed.
 func (p planned) resolve(axis string, list, heads [][]int, everywhere, repeats bool, extent Extent) (units, error) {
 	side := side{axis: axis, unit: p.Unit, heads: p.sites.Heads, extent: extent, repeats: repeats}
@@ -99,6 +111,9 @@ func (p planned) resolve(axis string, list, heads [][]int, everywhere, repeats b
 			return units{}, &Error{Axis: axis, Got: "lists", Wanted: "none, as the location is everywhere"}
 		}
 		return side.rectangles(nil, nil)
+	}
+	if list == nil {
+		return units{}, &Error{Axis: axis, Got: "none", Wanted: "a list for each example (Everywhere is the location of all units)"}
 	}
 	if (p.Unit == HeadPosition) != (heads != nil) {
 		if heads != nil {
@@ -149,7 +164,7 @@ func (s side) rectangles(heads, positions [][]int) (units, error) {
 		u.each[i] = [2]int{len(heads[i]), len(positions[i])}
 		mostHeads, mostPositions = max(mostHeads, len(heads[i])), max(mostPositions, len(positions[i]))
 	}
-	if mostHeads == 0 || mostPositions == 0 {
+	if !slices.ContainsFunc(u.each, func(n [2]int) bool { return n[0]*n[1] > 0 }) {
 		return u, &Error{Axis: s.axis, Got: "no units", Wanted: "at least one (a nil location leaves the representation out)"}
 	}
 	u.shape = []int{mostPositions}

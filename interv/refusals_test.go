@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -124,6 +125,56 @@ func TestCallRefusals(t *testing.T) {
 			_, err := c.iv.Run(call)
 			wantRefusal(t, err, c.words...)
 		})
+	}
+}
+
+// What only sites with heads, padding or interventions that draw can get wrong.
+func TestUnitRefusals(t *testing.T) {
+	model := newAttention(1, 4, 2, 3, dtypes.Float32, 1)
+	inputs := func(seed uint64) interv.Inputs {
+		return interv.Inputs{"inputs_embeds": random(seed, 2, 3, 4), "attention_mask": tensors.FromValue([][]int32{{1, 1, 1}, {0, 1, 0}})}
+	}
+	run := func(component interv.Component, unit interv.Unit, intervention interv.Intervention, location *interv.Location, source interv.Inputs) error {
+		iv := interv.MustNew(engine, model, interv.Config{Representations: []interv.Representation{{Component: component, Unit: unit, Intervention: intervention}}})
+		_, err := iv.Run(interv.Call{Base: inputs(1), Sources: []interv.Inputs{source}, Locations: []*interv.Location{location}})
+		return err
+	}
+	both := func(units ...int) [][]int { return interv.Repeat(2, units...) }
+	never := [][]int{{}, {0}}
+	for name, c := range map[string]struct {
+		err   error
+		words []string
+	}{
+		"head out of range":   {run(headMixed, interv.Head, interv.Zero{}, interv.At(both(2)), nil), []string{"base locations of example 0", "head 2", "0 to 1"}},
+		"a head from the end": {run(headMixed, interv.Head, interv.Zero{}, interv.At(both(-1)), nil), []string{"head -1", "0 to 1"}},
+		"heads and no positions": {run(headMixed, interv.HeadPosition, interv.Zero{}, (&interv.Location{}).Heads(nil, both(0)), nil),
+			[]string{"base locations", "none", "a list for each example"}},
+		"no units at all":        {run(attends, interv.Position, interv.Zero{}, &interv.Location{}, nil), []string{"base locations", "none"}},
+		"nothing read":           {run(attends, interv.Position, interv.Vanilla{}, interv.At(both(1)), inputs(2)), []string{"source locations", "none"}},
+		"positions and no heads": {run(headMixed, interv.HeadPosition, interv.Zero{}, interv.At(both(0)), nil), []string{"no heads", "h.pos"}},
+		"heads apart for a unit of positions": {run(headMixed, interv.Position, interv.Zero{}, interv.At(both(0)).Heads(nil, both(0)), nil),
+			[]string{"heads apart", "none: the unit is pos"}},
+		"heads in one example and positions in another": {run(headMixed, interv.HeadPosition, interv.Zero{}, interv.At([][]int{{0}, {}}).Heads(nil, never), nil),
+			[]string{"base locations", "no units"}},
+		"before the padding": {run(attends, interv.Position, interv.Zero{}, interv.At([][]int{{-3}, {-2}}), nil),
+			[]string{"base locations of example 1", "position -2", "0 to 2, or -1 to -1 from the end"}},
+		"everywhere and lists": {run(attends, interv.Position, interv.Zero{}, &interv.Location{Everywhere: true, Base: both(1)}, nil), []string{"base locations", "everywhere"}},
+		"everywhere from a shorter run": {run(attends, interv.Position, interv.Vanilla{}, interv.Everywhere(), interv.Inputs{"inputs_embeds": random(2, 2, 2, 4)}),
+			[]string{"source locations of example 0", "2 units", "3 units"}},
+		"a source for noise":      {run(attends, interv.Position, interv.Noise{}, interv.At(both(1)), inputs(2)), []string{"source", "none: noise draws its own source"}},
+		"source places for noise": {run(attends, interv.Position, interv.Noise{}, interv.FromTo(both(1), both(1)), nil), []string{"source locations", "noise draws"}},
+		"attention weights of runs of different lengths": {run(weighing, interv.HeadPosition, interv.Vanilla{},
+			interv.FromTo(both(1), both(1)).Heads(both(0), both(0)), interv.Inputs{"inputs_embeds": random(2, 2, 4, 4)}), []string{"width of what is read", "got 4", "3"}},
+		"a rotation of attention weights": {func() error {
+			_, err := interv.New(engine, model, interv.Config{Representations: []interv.Representation{{Component: weighing, Intervention: interv.RotatedSpace{}}}})
+			return err
+		}(), []string{"attention_weight", "varies with the run", "has parameters"}},
+		"skip where nothing is a module's input": {func() error {
+			_, err := interv.New(engine, model, interv.Config{Representations: []interv.Representation{{Component: attends, Intervention: interv.Skip{}}}})
+			return err
+		}(), []string{"attention_output", "whose input has the same width"}},
+	} {
+		t.Run(name, func(t *testing.T) { wantRefusal(t, c.err, c.words...) })
 	}
 }
 
