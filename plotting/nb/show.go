@@ -1,9 +1,8 @@
-// Package nb shows plots in a notebook of the Go kernel, GoNB. It is apart from package plotting so that only notebooks link it.
+// Package nb shows plots and tables in a notebook of the Go kernel, GoNB. It is apart from package plotting so that only notebooks link it.
 package nb
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/janpfeifer/gonb/gonbui"
 	"github.com/janpfeifer/gonb/gonbui/protocol"
@@ -12,7 +11,7 @@ import (
 )
 
 // ErrNoNotebook is what Show returns in a program that no GoNB kernel runs.
-var ErrNoNotebook = errors.New("nb: no notebook to show a plot in: this program was not started by a GoNB kernel; Plot.WriteSVG writes a file")
+var ErrNoNotebook = errors.New("nb: no notebook to show anything in: this program was not started by a GoNB kernel; Plot.WriteSVG writes a plot to a file")
 
 // inWords follows the plot's own words where a front end shows text alone: JupyterLab does so in a notebook that it does not trust,
 // that is, one whose cells were not run here.
@@ -27,15 +26,10 @@ func Show(plot plotting.Plot) error {
 	if !gonbui.IsNotebook {
 		return ErrNoNotebook
 	}
-	gonbui.SendData(&protocol.DisplayData{Data: map[protocol.MIMEType]any{
+	return send(map[protocol.MIMEType]any{
 		protocol.MIMEImageSVG:  string(document),
 		protocol.MIMETextPlain: plot.String() + inWords,
-	}})
-	gonbui.Sync() // a cell's process may end right after
-	if err := gonbui.Error(); err != nil {
-		return fmt.Errorf("nb: showing a plot: %w", err)
-	}
-	return nil
+	})
 }
 
 // MustShow is Show that panics on an error.

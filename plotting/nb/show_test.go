@@ -22,3 +22,14 @@ func TestShowOutsideANotebook(t *testing.T) {
 		t.Errorf("got %v, wanted an error with the nearest column", err)
 	}
 }
+
+type table struct{}
+
+func (table) String() string { return "a" }
+func (table) HTML() string   { return "<table><tr><td>a</td></tr></table>" }
+
+func TestShowTableOutsideANotebook(t *testing.T) {
+	if err := nb.ShowTable(table{}); !errors.Is(err, nb.ErrNoNotebook) {
+		t.Errorf("got %v, wanted ErrNoNotebook", err)
+	}
+}

@@ -1,0 +1,39 @@
+package nb
+
+import (
+	"fmt"
+
+	"github.com/janpfeifer/gonb/gonbui"
+	"github.com/janpfeifer/gonb/gonbui/protocol"
+)
+
+// Table is what shows as a table: a config, an intervenable.
+type Table interface {
+	fmt.Stringer  // as aligned text
+	HTML() string // as a fragment of HTML
+}
+
+// ShowTable displays a table as output of the cell: as HTML, and as text.
+func ShowTable(table Table) error {
+	if !gonbui.IsNotebook {
+		return ErrNoNotebook
+	}
+	return send(map[protocol.MIMEType]any{protocol.MIMETextHTML: table.HTML(), protocol.MIMETextPlain: table.String()})
+}
+
+// MustShowTable is ShowTable that panics on an error.
+func MustShowTable(table Table) {
+	if err := ShowTable(table); err != nil {
+		panic(err)
+	}
+}
+
+// send hands one output to the kernel, and waits for it: a cell's process may end right after.
+func send(data map[protocol.MIMEType]any) error {
+	gonbui.SendData(&protocol.DisplayData{Data: data})
+	gonbui.Sync()
+	if err := gonbui.Error(); err != nil {
+		return fmt.Errorf("nb: showing an output: %w", err)
+	}
+	return nil
+}
