@@ -164,7 +164,9 @@ func reorder(t *tensors.Tensor, order []int) *tensors.Tensor {
 	for _, i := range order {
 		values = append(values, flat(t)[i*size:(i+1)*size]...)
 	}
-	return tensors.FromFlatDataAndDimensions(values, t.Shape().Dimensions...)
+	dimensions := slices.Clone(t.Shape().Dimensions)
+	dimensions[0] = len(order)
+	return tensors.FromFlatDataAndDimensions(values, dimensions...)
 }
 
 func rowsOf(rows [][]int, order []int) [][]int {

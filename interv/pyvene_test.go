@@ -1,0 +1,420 @@
+package interv_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/govene/govene/interv"
+	"github.com/govene/govene/interv/causal"
+	"github.com/govene/govene/interv/gru"
+)
+
+// What pyvene gets wrong, by the numbers that docs/pyvene.md lists it under, is right here. Each test says what pyvene did.
+
+// patch is an Intervenable with one intervention, in layer 0.
+func patch(model interv.Model, component interv.Component, intervention interv.Intervention) *interv.Intervenable {
+	return interv.MustNew(engine, model, interv.Config{Representations: []interv.Representation{{Component: component, Intervention: intervention}}})
+}
+
+func embeds(t *tensors.Tensor) interv.Inputs { return interv.Inputs{"inputs_embeds": t} }
+
+// exchange is a call with one source.
+func exchange(base, source *tensors.Tensor, from, to [][]int) interv.Call {
+	return interv.Call{Base: embeds(base), Sources: []interv.Inputs{embeds(source)}, Locations: []*interv.Location{interv.FromTo(from, to)}}
+}
+
+// read collects what a model computes at a site of layer 0, at all positions.
+func read(model interv.Model, component interv.Component, inputs *tensors.Tensor) *tensors.Tensor {
+	return patch(model, component, interv.Collect{}).MustRun(interv.Call{Base: embeds(inputs), Locations: []*interv.Location{interv.Everywhere()}}).Collected[0].Value
+}
+
+// after is what is at a site of layer 0 when an intervention has acted there.
+func after(model interv.Model, component interv.Component, intervention interv.Intervention, call interv.Call) *tensors.Tensor {
+	at := func(i interv.Intervention) interv.Representation {
+		return interv.Representation{Component: component, Intervention: i}
+	}
+	iv := interv.MustNew(engine, model, interv.Config{Representations: []interv.Representation{at(intervention), at(interv.Collect{})}})
+	call.Locations = append(slices.Clone(call.Locations), interv.Everywhere())
+	if call.Sources != nil {
+		call.Sources = append(slices.Clone(call.Sources), nil)
+	}
+	if call.Subspaces != nil {
+		call.Subspaces = append(slices.Clone(call.Subspaces), nil)
+	}
+	if call.Activations != nil {
+		call.Activations = append(slices.Clone(call.Activations), nil)
+	}
+	return iv.MustRun(call).Collected[0].Value
+}
+
+// vectors is a tensor [batch, positions, width] as [batch][position][feature].
+func vectors(t *tensors.Tensor) cube {
+	positions, width := t.Shape().Dim(1), t.Shape().Dim(2)
+	var all cube
+	for example := range slices.Chunk(numbers(t), positions*width) {
+		all = append(all, rows(example, width))
+	}
+	return all
+}
+
+func wantVectors(t *testing.T, what string, got, want cube) {
+	t.Helper()
+	for i := range want {
+		for p := range want[i] {
+			for k := range want[i][p] {
+				if d := got[i][p][k] - want[i][p][k]; !(d < 1e-5 && d > -1e-5) {
+					t.Fatalf("%s: example %d, position %d, feature %d: got %g, wanted %g", what, i, p, k, got[i][p][k], want[i][p][k])
+				}
+			}
+		}
+	}
+}
+
+// edited is x with some entries replaced.
+func edited(x cube, edit func(x cube)) cube {
+	var clone cube
+	for i := range x {
+		clone = append(clone, nil)
+		for p := range x[i] {
+			clone[i] = append(clone[i], slices.Clone(x[i][p]))
+		}
+	}
+	edit(clone)
+	return clone
+}
+
+func TestPyveneSilentlyWrong(t *testing.T) {
+	model := newAttention(2, 4, 2, 3, dtypes.Float32, 1)
+	base, source := random(1, 3, 5, 4), random(2, 3, 5, 4)
+	b, s := vectors(read(model, attends, base)), vectors(read(model, attends, source))
+
+	// One call with the same locations for all examples made later calls use example 0's for all.
+	t.Run("1 use_fast is sticky", func(t *testing.T) {
+		iv := patch(model, attends, interv.Vanilla{})
+		iv.MustRun(exchange(base, source, interv.Repeat(3, 1), interv.Repeat(3, 1)))
+		own := exchange(base, source, [][]int{{0}, {1}, {2}}, [][]int{{2}, {3}, {4}})
+		got := iv.MustRun(own).Output
+		wantSame(t, "after a call with shared locations", flat(got), flat(patch(model, attends, interv.Vanilla{}).MustRun(own).Output))
+		wantVectors(t, "each example's own", vectors(after(model, attends, interv.Vanilla{}, own)), edited(b, func(x cube) {
+			x[0][2], x[1][3], x[2][4] = s[0][0], s[1][1], s[2][2]
+		}))
+	})
+
+	// Subspaces of equal length that differ between examples: each example got the union of all; with two units, an IndexError.
+	t.Run("2 subspaces of each example", func(t *testing.T) {
+		call := exchange(base, source, interv.Repeat(3, 0, 1), interv.Repeat(3, 0, 1))
+		call.Subspaces = [][][]int{{{0}, {2}, {3}}}
+		wantVectors(t, "subspaces", vectors(after(model, attends, interv.Vanilla{}, call)), edited(b, func(x cube) {
+			for example, feature := range []int{0, 2, 3} {
+				for position := range 2 {
+					x[example][position][feature] = s[example][position][feature]
+				}
+			}
+		}))
+	})
+
+	// {"base": [2, 4]} was read as "source position 2, base position 4".
+	t.Run("3 two positions are two positions", func(t *testing.T) {
+		for _, positions := range [][]int{{2, 4}, {2, 3, 4}} {
+			call := interv.Call{Base: embeds(base), Locations: []*interv.Location{interv.At(interv.Repeat(3, positions...))}}
+			wantVectors(t, fmt.Sprint(positions), vectors(after(model, attends, interv.Zero{}, call)), edited(b, func(x cube) {
+				for example := range x {
+					for _, p := range positions {
+						x[example][p] = make([]float64, 4)
+					}
+				}
+			}))
+		}
+	})
+
+	// Locations of one example on a larger batch wrote example 0's activation into all examples.
+	t.Run("4 locations of fewer examples are refused", func(t *testing.T) {
+		_, err := patch(model, attends, interv.Vanilla{}).Run(exchange(base, source, interv.Repeat(1, 0), interv.Repeat(1, 0)))
+		wantRefusal(t, err, "base locations", "1 examples", "3, the batch")
+	})
+
+	// In a batch made of copies of a prompt, as beams are, all copies got copy 0's activation, even where zero was added.
+	t.Run("5 copies of an example keep their own", func(t *testing.T) {
+		call := interv.Call{Base: embeds(base), Locations: []*interv.Location{interv.At(interv.Repeat(3, 0, 4))},
+			Activations: []*tensors.Tensor{tensors.FromShape(shapeOf(dtypes.Float32, 4))}, WithBase: true}
+		result := patch(model, attends, interv.Addition{}).MustRun(call)
+		wantSame(t, "nothing added", flat(result.Output), flat(result.BaseOutput))
+		beams := reorder(base, []int{0, 0, 0})
+		call = exchange(beams, source, interv.Repeat(3, 0), [][]int{{1}, {2}, {3}})
+		own := vectors(read(model, attends, beams))
+		wantVectors(t, "each copy's own edit", vectors(after(model, attends, interv.Vanilla{}, call)), edited(own, func(x cube) {
+			x[0][1], x[1][2], x[2][3] = s[0][0], s[1][0], s[2][0]
+		}))
+	})
+
+	// Of two linked interventions at different layers the second replaced its own base by the first's output.
+	t.Run("7 linked interventions read their own base", func(t *testing.T) {
+		low := interv.Representation{Component: attends, Intervention: interv.LowRankRotatedSpace{Rank: 2}}
+		above := low
+		above.Layer = 1
+		unlinked := interv.MustNew(engine, model, interv.Config{Representations: []interv.Representation{low, above}})
+		low.Link, above.Link = "r", "r"
+		linked := interv.MustNew(engine, model, interv.Config{Representations: []interv.Representation{low, above}})
+		rotation := linked.Parameters()["0.rotation"]
+		must(t, unlinked.SetParameters(map[string]*tensors.Tensor{"0.rotation": rotation, "1.rotation": rotation}))
+		call := exchange(base, source, interv.Repeat(3, 1), interv.Repeat(3, 2))
+		call.Sources, call.Locations = append(call.Sources, call.Sources[0]), append(call.Locations, call.Locations[0])
+		wantSame(t, "linked", flat(linked.MustRun(call).Output), flat(unlinked.MustRun(call).Output))
+	})
+
+	// Where head size · heads is not the width, sizes were mis-mapped: 32 of 64 features of query_output were touched.
+	t.Run("9 projections wider than the stream", func(t *testing.T) {
+		for _, component := range []interv.Component{queries, mixed} {
+			own, other := vectors(read(model, component, base)), vectors(read(model, component, source))
+			if got := len(own[0][0]); got != 6 {
+				t.Fatalf("%s: got a width of %d, wanted 2 heads · 3", component, got)
+			}
+			call := exchange(base, source, interv.Repeat(3, 2), interv.Repeat(3, 3))
+			wantVectors(t, string(component), vectors(after(model, component, interv.Vanilla{}, call)), edited(own, func(x cube) {
+				for example := range x {
+					x[example][3] = other[example][2]
+				}
+			}))
+		}
+	})
+
+	// Collecting several positions mixed them up.
+	t.Run("9b several positions collected", func(t *testing.T) {
+		got := patch(model, attends, interv.Collect{}).MustRun(interv.Call{Base: embeds(base),
+			Locations: []*interv.Location{interv.At([][]int{{4, 0}, {1, 2}, {3, 1}})}}).Collected[0].Value
+		wantVectors(t, "collected", vectors(got), cube{{b[0][4], b[0][0]}, {b[1][1], b[1][2]}, {b[2][3], b[2][1]}})
+	})
+}
+
+// Steps that were not selected were zeroed, a constant source hit every step, and batches of more than one example crashed.
+func TestPyvene8RecurrentSteps(t *testing.T) {
+	model := gru.MustNewClassifier(gru.Config{Layers: 1, Width: 3}, 5)
+	base := random(1, 2, 4, 3)
+	b := vectors(read(model, gru.ResetGateOutput, base))
+	given := []float64{0.5, 0.25, 0.125}
+	call := interv.Call{Base: embeds(base), Locations: []*interv.Location{interv.At([][]int{{1}, {3}})},
+		Activations: []*tensors.Tensor{tensors.FromValue([]float32{0.5, 0.25, 0.125})}}
+	got := vectors(after(model, gru.ResetGateOutput, interv.Vanilla{}, call))
+	wantVectors(t, "the steps and those before", cube{got[0][:2], got[1]}, cube{{b[0][0], given}, {b[1][0], b[1][1], b[1][2], given}})
+
+	set := patch(model, gru.ResetGateOutput, interv.Constant{Of: interv.Vanilla{}})
+	must(t, set.SetParameters(map[string]*tensors.Tensor{"0.constant": call.Activations[0]}))
+	own := patch(model, gru.ResetGateOutput, interv.Vanilla{}).MustRun(call)
+	wantSame(t, "a constant source", flat(set.MustRun(interv.Call{Base: call.Base, Locations: call.Locations}).Output), flat(own.Output))
+}
+
+func TestPyveneBroken(t *testing.T) {
+	model := newAttention(2, 4, 2, 3, dtypes.Float32, 1)
+	base, source := random(1, 3, 5, 4), random(2, 3, 5, 4)
+	b, s := vectors(read(model, attends, base)), vectors(read(model, attends, source))
+
+	// A batch of more than one example at one position was a shape error.
+	t.Run("10 boundless with a batch", func(t *testing.T) {
+		iv := patch(model, attends, interv.BoundlessRotatedSpace{})
+		call := exchange(base, source, interv.Repeat(3, 1), interv.Repeat(3, 1))
+		whole := flat(iv.MustRun(call).Output)
+		for i := range 3 {
+			alone := flat(iv.MustRun(exchange(reorder(base, []int{i}), reorder(source, []int{i}), interv.Repeat(1, 1), interv.Repeat(1, 1))).Output)
+			wantClose(t, fmt.Sprint("example ", i), whole[i*len(alone):(i+1)*len(alone)], alone, 1e-5)
+		}
+	})
+
+	// Loading went to cuda:0; printing a model, saving one with a function and loading one with a Collect failed.
+	t.Run("12 saving, loading, printing", func(t *testing.T) {
+		iv := patch(model, attends, interv.Collect{})
+		if text := iv.String(); !strings.Contains(text, "layer 0 attention_output") || !strings.Contains(text, "collect") {
+			t.Errorf("got %q", text)
+		}
+		folder := t.TempDir()
+		must(t, iv.Save(folder))
+		again, err := interv.Load(engine, model, folder)
+		must(t, err)
+		got := again.MustRun(interv.Call{Base: embeds(base), Locations: []*interv.Location{interv.Everywhere()}}).Collected[0].Value
+		wantVectors(t, "collected", vectors(got), b)
+		function := patch(model, attends, interv.Func{Build: func(b, _ *Node) *Node { return b }})
+		wantRefusal(t, function.Save(t.TempDir()), "a Go function cannot be saved")
+	})
+
+	// A chain of three failed on a misspelt key, and several representations in one of its groups on an exception.
+	t.Run("13 chains of any length and breadth", func(t *testing.T) {
+		at := func(component interv.Component, group string) interv.Representation {
+			return interv.Representation{Component: component, Group: group, Intervention: interv.Vanilla{}}
+		}
+		iv := interv.MustNew(engine, model, interv.Config{Mode: interv.Serial, Representations: []interv.Representation{
+			at(attends, "first"), at(blockInput, "first"), at(attends, "second"), at(attends, "third"), {Component: attends, Group: "third", Intervention: interv.Collect{}}}})
+		third := random(3, 3, 5, 4)
+		location := func(from, to int) *interv.Location {
+			return interv.FromTo(interv.Repeat(3, from), interv.Repeat(3, to))
+		}
+		got := iv.MustRun(interv.Call{Base: embeds(base), Sources: []interv.Inputs{embeds(source), embeds(third), embeds(third)},
+			Locations: []*interv.Location{location(0, 1), location(4, 4), location(1, 2), location(2, 3), interv.Everywhere()}}).Collected[0].Value
+		wantVectors(t, "handed on twice", vectors(got), edited(b, func(x cube) {
+			for example := range x {
+				x[example][3] = s[example][0]
+			}
+		}))
+	})
+
+	// warm_up_steps was overwritten.
+	t.Run("13 schedules of the rate", func(t *testing.T) {
+		iv := patch(model, attends, interv.LowRankRotatedSpace{Rank: 1})
+		before := flat(iv.Parameters()["0.rotation"])
+		trainer := iv.MustTrainer(sumOfSquares, interv.Adam{Rate: 0.1, Schedule: interv.Linear(0, 1, 2)})
+		call := exchange(base, source, interv.Repeat(3, 1), interv.Repeat(3, 1))
+		trainer.MustStep(call)
+		wantClose(t, "a step at rate 0", flat(iv.Parameters()["0.rotation"]), before, 1e-6)
+		trainer.MustStep(call)
+		wantDifferent(t, flat(iv.Parameters()["0.rotation"]), slices.Clone(before))
+	})
+
+	// The default sampler of counterfactual data crashed.
+	t.Run("14 counterfactual data with default samplers", func(t *testing.T) {
+		examples, err := causal.MustHierarchicalEquality(3).Counterfactuals(rand.New(rand.NewPCG(1, 1)), causal.Design{Size: 10, Batch: 3})
+		must(t, err)
+		if len(examples) != 10 {
+			t.Errorf("got %d examples, wanted 10", len(examples))
+		}
+	})
+
+	// Sizes of keys and values were wrong in some families; constructors imported names that do not exist.
+	t.Run("15 every site of heads", func(t *testing.T) {
+		for _, component := range []interv.Component{headQueries, headKeys, headValues, headMixed, weighing} {
+			call := interv.Call{Base: embeds(base), Sources: []interv.Inputs{embeds(source)}, Locations: []*interv.Location{interv.Everywhere()}}
+			got := after(model, component, interv.Vanilla{}, call)
+			if dimensions := got.Shape().Dimensions; dimensions[1] != 2 || dimensions[2] != 5 {
+				t.Errorf("%s: got shape %v, wanted 2 heads of 5 positions", component, dimensions)
+			}
+			wantClose(t, string(component), flat(got), flat(read(model, component, source)), 1e-5)
+		}
+	})
+}
+
+var sumOfSquares = func(o interv.Outcome) *Node { return ReduceAllSum(Square(o.Output)) }
+
+func TestPyveneDesign(t *testing.T) {
+	model := newAttention(2, 4, 2, 3, dtypes.Float32, 1)
+	base, source := random(1, 3, 5, 4), random(2, 3, 5, 4)
+
+	// A call removed the user's hooks and let the caller's list of sources grow; construction froze the user's model.
+	t.Run("16 nothing of the caller's changes", func(t *testing.T) {
+		call := exchange(base, source, [][]int{{-1}, {2}, {3}}, [][]int{{-2}, {0}, {1}})
+		call.Subspaces = [][][]int{{{2, 0}, {1}, {3}}}
+		call.Sources = slices.Grow(call.Sources, 4)
+		before, err := json.Marshal([]any{call.Locations, call.Subspaces, flat(base), flat(source), flat(model.Weights().Tensor("score"))})
+		must(t, err)
+		other := patch(model, mlpOutput, interv.Zero{})
+		zero := interv.Call{Base: embeds(base), Locations: []*interv.Location{interv.Everywhere()}}
+		want := flat(other.MustRun(zero).Output)
+		iv := patch(model, attends, interv.LowRankRotatedSpace{Rank: 4})
+		iv.MustRun(call)
+		wantSame(t, "another Intervenable of the model", flat(other.MustRun(zero).Output), want)
+		now, err := json.Marshal([]any{call.Locations, call.Subspaces, flat(base), flat(source), flat(model.Weights().Tensor("score"))})
+		must(t, err)
+		if !bytes.Equal(now, before) || len(call.Sources) != 1 || call.Sources[:2][1] != nil {
+			t.Errorf("got %s and %d sources, wanted %s", now, len(call.Sources), before)
+		}
+		gradients := iv.Gradient(sumOfSquares).OfModel().MustRun(call).Model
+		if len(gradients) != len(model.Weights().Names()) || slices.Max(flat(gradients["query0"])) == 0 {
+			t.Errorf("got %d gradients of the model, wanted all %d", len(gradients), len(model.Weights().Names()))
+		}
+	})
+
+	// Mistakes came to light late, as KeyError, `no attribute ”` or an index error of torch; positions could not be negative.
+	t.Run("17 mistakes are named at once", func(t *testing.T) {
+		_, err := interv.New(engine, model, interv.Config{Representations: []interv.Representation{{Component: "mlp_ouput", Intervention: interv.Zero{}}}})
+		wantRefusal(t, err, "attention", "component", `did you mean "mlp_output"`)
+		iv := patch(model, attends, interv.Zero{})
+		zero := func(position int) interv.Call {
+			return interv.Call{Base: embeds(base), Locations: []*interv.Location{interv.At(interv.Repeat(3, position))}}
+		}
+		_, err = iv.Run(zero(5))
+		wantRefusal(t, err, "base locations of example 0", "position 5", "0 to 4")
+		wantSame(t, "the last position", flat(iv.MustRun(zero(-1)).Output), flat(iv.MustRun(zero(4)).Output))
+	})
+
+	// A module called twice in a forward pass raised "called only once".
+	t.Run("18 a site announced in pieces", func(t *testing.T) {
+		call := exchange(base, source, [][]int{{0, 4}, {1, 2}, {3, 0}}, [][]int{{4, 1}, {0, 2}, {2, 3}})
+		got := patch(inPieces{model}, blockOutput, interv.Vanilla{}).MustRun(call).Output
+		wantClose(t, "output", flat(got), flat(patch(model, blockOutput, interv.Vanilla{}).MustRun(call).Output), 1e-5)
+	})
+
+	// Every source was a forward pass of its own through all layers, even the same one twice; index tensors were built anew each time.
+	t.Run("18b work that nothing reads is not done", func(t *testing.T) {
+		announced := map[interv.Component]int{}
+		iv := interv.MustNew(engine, counting{model, announced}, interv.Config{Representations: []interv.Representation{
+			{Component: headQueries, Intervention: interv.Vanilla{}}, {Component: attends, Intervention: interv.Vanilla{}}}})
+		from := embeds(source)
+		for position := range 5 {
+			units := interv.Repeat(3, position)
+			iv.MustRun(interv.Call{Base: embeds(base), Sources: []interv.Inputs{from, from},
+				Locations: []*interv.Location{interv.Everywhere(), interv.FromTo(units, units)}})
+		}
+		if stats := iv.Stats(); stats.Programs != 1 {
+			t.Errorf("got %v, wanted 1 program for 5 places", stats)
+		}
+		for component, wanted := range map[interv.Component]int{headQueries: 3, attends: 3, mlpInput: 2, blockOutput: 2} {
+			if got := announced[component]; got != wanted {
+				t.Errorf("%s: announced %d times, wanted %d: in both layers of the base and, up to what is read, in one source", component, got, wanted)
+			}
+		}
+	})
+
+	// Saved files were pickles, which run code when they are loaded.
+	t.Run("20 files hold data", func(t *testing.T) {
+		folder := t.TempDir()
+		must(t, patch(model, attends, interv.LowRankRotatedSpace{Rank: 2}).Save(folder))
+		entries, err := os.ReadDir(folder)
+		must(t, err)
+		for _, entry := range entries {
+			data, err := os.ReadFile(filepath.Join(folder, entry.Name()))
+			must(t, err)
+			if filepath.Ext(entry.Name()) == ".safetensors" { // a length, then so many bytes of JSON
+				data = data[8 : 8+int(data[0])+int(data[1])<<8]
+			}
+			if !json.Valid(data) {
+				t.Errorf("%s holds something else than data", entry.Name())
+			}
+		}
+		if len(entries) != 2 {
+			t.Errorf("got %v, wanted a config and its parameters", entries)
+		}
+	})
+}
+
+// inPieces announces the output of a block in two pieces.
+type inPieces struct{ *attention }
+
+func (m inPieces) Forward(weights, inputs interv.Nodes, tap *interv.Tap) *Node {
+	return m.attention.Forward(weights, inputs, interv.NewTap(func(_ *interv.Tap, a interv.Activation) *Node {
+		if a.Site.Component != blockOutput {
+			return tap.At(a.Site, a.Value)
+		}
+		first := tap.AtOffset(a.Site, 0, SliceAxis(a.Value, 1, AxisRange(0, 2)))
+		return Concatenate([]*Node{first, tap.AtOffset(a.Site, 2, SliceAxis(a.Value, 1, AxisRange(2)))}, 1)
+	}))
+}
+
+// counting counts announcements.
+type counting struct {
+	*attention
+	announced map[interv.Component]int
+}
+
+func (m counting) Forward(weights, inputs interv.Nodes, tap *interv.Tap) *Node {
+	return m.attention.Forward(weights, inputs, interv.NewTap(func(_ *interv.Tap, a interv.Activation) *Node {
+		m.announced[a.Site.Component]++
+		return tap.At(a.Site, a.Value)
+	}))
+}
