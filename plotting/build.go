@@ -3,6 +3,7 @@ package plotting
 import (
 	"cmp"
 	"fmt"
+	"reflect"
 	"slices"
 )
 
@@ -142,7 +143,7 @@ func (f *figure) rows(columns columnsOf) ([]Row, error) {
 		for i := range rows {
 			rows[i].Colour = colouring.of(i)
 		}
-		if f.plot.aes.Colour == f.plot.aes.Fill && (f.plot.fill == nil) == (f.plot.colour == nil) {
+		if f.plot.aes.Colour == f.plot.aes.Fill && reflect.DeepEqual((*FillScale)(f.plot.colour), f.plot.fill) {
 			f.guides = nil // one guide for both
 		}
 		f.guides = append(f.guides, guide{title: cmp.Or(labels.Colour, columns.colour.name), aesthetic: Colour, colouring: colouring})

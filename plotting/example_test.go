@@ -84,6 +84,17 @@ func ExampleReadCSV() {
 	// <nil>
 }
 
+// A table as HTML, which nb.ShowTable shows in a notebook.
+func ExampleFrame_HTML() {
+	frame := plotting.MustFrame(plotting.NewColumn("token", []string{"<s>"}), plotting.NewColumn("prob", []float64{0.123456}))
+	fmt.Print(frame.HTML())
+	// Output:
+	// <table>
+	// <tr><th style="text-align:left">token</th><th style="text-align:right">prob</th></tr>
+	// <tr><td style="text-align:left">&lt;s&gt;</td><td style="text-align:right">0.1235</td></tr>
+	// </table>
+}
+
 // Whisker is a layer of one's own: from a value down to 0.
 type Whisker struct{}
 

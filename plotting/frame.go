@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
-	"unicode/utf8"
 )
 
 // Frame is a table: named columns of equal length, one row for each observation. It is never changed; what selects or adds makes a
@@ -50,8 +48,7 @@ func (c Column) Name() string { return c.name }
 
 // categorical tells whether values are names rather than quantities.
 func (c Column) categorical() bool {
-	_, text := c.values.([]string)
-	return text || c.levels != nil
+	return c.isText() || c.levels != nil
 }
 
 func (c Column) len() int {
@@ -283,49 +280,4 @@ func (f *Frame) GroupBy(columns ...string) ([]Group, error) {
 		groups = append(groups, Group{key, f.take(rows[start:end])})
 	}
 	return groups, nil
-}
-
-// printed is how many rows String writes.
-const printed = 20
-
-// String writes the table as text: names, the first 20 rows, and how many more there are.
-func (f *Frame) String() string {
-	cells := [][]string{f.Names()}
-	for row := range min(f.Len(), printed) {
-		line := make([]string, len(f.columns))
-		for i, c := range f.columns {
-			if floats, ok := c.values.([]float64); ok {
-				line[i] = strconv.FormatFloat(floats[row], 'g', 4, 64)
-			} else {
-				line[i] = c.text(row)
-			}
-		}
-		cells = append(cells, line)
-	}
-	widths := make([]int, len(f.columns))
-	for _, line := range cells {
-		for i, cell := range line {
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
-		}
-	}
-	var text strings.Builder
-	for _, line := range cells {
-		for i, cell := range line {
-			padding := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
-			if _, isText := f.columns[i].values.([]string); isText {
-				cell += padding
-			} else {
-				cell = padding + cell
-			}
-			if i > 0 {
-				text.WriteString("  ")
-			}
-			text.WriteString(cell)
-		}
-		text.WriteByte('\n')
-	}
-	if f.Len() > printed {
-		fmt.Fprintf(&text, "and %d more rows\n", f.Len()-printed)
-	}
-	return text.String()
 }

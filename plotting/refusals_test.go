@@ -40,6 +40,7 @@ func TestPlotRefusals(t *testing.T) {
 		"no frame":              {plotting.New(nil, xy).Add(plotting.Point{}), "a table without rows"},
 		"two tiles":             {of(plotting.Aes{X: "step", Y: "token", Fill: "loss"}, plotting.Tile{}), `two rows at x (column "step") = 2, y (column "token") = "a"`},
 		"two bars":              {of(xy, plotting.Bar{}), `two rows at x (column "step") = 2`},
+		"bars of categories":    {of(plotting.Aes{X: "step", Y: "token"}, plotting.Bar{}), "which holds categories"},
 		"lines without length":  {of(plotting.Aes{X: "step", Y: "loss", Group: "loss"}, plotting.Line{}), "none of which belong together"},
 		"format":                {of(plotting.Aes{X: "step", Y: "loss", Label: "token"}, plotting.Text{Format: "%.2f"}), "Text, Format"},
 		"limits the wrong way":  {of(plotting.Aes{X: "step", Y: "token", Fill: "loss"}, plotting.Bar{}, plotting.FillScale{Limits: [2]float64{1, 0}}), "Limits"},

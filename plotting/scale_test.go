@@ -133,6 +133,21 @@ func TestColours(t *testing.T) {
 	}
 }
 
+func TestGuides(t *testing.T) {
+	frame := MustFrame(NewColumn("x", []int{1, 2}), NewColumn("kind", []string{"a", "b"}))
+	plot := New(frame, Aes{X: "x", Y: "x", Fill: "kind", Colour: "kind"}).Add(Bar{}, Point{})
+	both := built(t, plot)
+	if len(both.guides) != 1 || both.guides[0].aesthetic != Colour {
+		t.Errorf("one column, one scale: got %d guides, wanted one", len(both.guides))
+	}
+	if f := built(t, plot.Add(ColourScale{Map: Reds})); len(f.guides) != 2 {
+		t.Errorf("one column, two scales: got %d guides, wanted two", len(f.guides))
+	}
+	if f := built(t, plot.Add(Theme{NoLegend: true})); f.layout.panelWidth <= both.layout.panelWidth {
+		t.Error("without its legend the figure has no more room")
+	}
+}
+
 // A plot is a value: adding to it leaves it as it was.
 func TestAddCopies(t *testing.T) {
 	frame := MustFrame(NewColumn("x", []int{1, 2}))

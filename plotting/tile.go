@@ -92,6 +92,9 @@ const barWidth = 0.9
 
 // Arrange moves rows that share an X to their places side by side.
 func (Bar) Arrange(p *Panel) error {
+	if p.Y.levels != nil {
+		return &Error{"Bar", p.Y.where + ", which holds categories", "numbers", ""}
+	}
 	place := barWidth * resolution(p.X, p.Rows, func(r Row) float64 { return r.X })
 	at := map[float64][]*Row{}
 	for i := range p.Rows {
