@@ -131,7 +131,7 @@ func parseStrip(text json.RawMessage) (decoder, error) {
 		return nil, err
 	}
 	if utf8.RuneCountInString(s.Content) != 1 {
-		return nil, fmt.Errorf("Strip: got %q, wanted one character", s.Content)
+		return nil, fmt.Errorf("strip: got %q, wanted one character", s.Content)
 	}
 	return func(tokens []string, alone bool) []string {
 		if alone {

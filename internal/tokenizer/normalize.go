@@ -141,7 +141,7 @@ func parseNormalizer(text json.RawMessage) (normalizer, error) {
 	case "Replace":
 		old, err := n.Pattern.literal()
 		if err != nil {
-			return nil, fmt.Errorf("Replace: %w", err)
+			return nil, fmt.Errorf("replace: %w", err)
 		}
 		return func(p piece) piece { return replace(p, old, n.Content) }, nil
 	}

@@ -125,18 +125,18 @@ func parseSplit(text json.RawMessage) (splitter, error) {
 	switch s.Behavior {
 	case "Removed", "Isolated", "Contiguous", "MergedWithPrevious", "MergedWithNext":
 	default:
-		return nil, fmt.Errorf("Split: got behavior %q, wanted Removed, Isolated, Contiguous, MergedWithPrevious or MergedWithNext", s.Behavior)
+		return nil, fmt.Errorf("split: got behavior %q, wanted Removed, Isolated, Contiguous, MergedWithPrevious or MergedWithNext", s.Behavior)
 	}
 	if s.Pattern.Regex != nil && s.Pattern.String == nil {
 		e, err := parseExpression(*s.Pattern.Regex)
 		if err != nil {
-			return nil, fmt.Errorf("Split: %w", err)
+			return nil, fmt.Errorf("split: %w", err)
 		}
 		return func(p piece) []piece { return p.split(e.find(p.text), s.Behavior, s.Invert) }, nil
 	}
 	wanted, err := s.Pattern.literal()
 	if err != nil {
-		return nil, fmt.Errorf("Split: %w", err)
+		return nil, fmt.Errorf("split: %w", err)
 	}
 	return func(p piece) []piece { return p.split(occurrences(p.text, wanted), s.Behavior, s.Invert) }, nil
 }
@@ -181,7 +181,7 @@ func (m *metaspace) parse(text json.RawMessage) error {
 		m.PrependScheme = "never"
 	}
 	if m.Replacement == "" || m.PrependScheme != "always" && m.PrependScheme != "first" && m.PrependScheme != "never" {
-		return fmt.Errorf("Metaspace: got replacement %q and scheme %q, wanted a character, and always, first or never", m.Replacement, m.PrependScheme)
+		return fmt.Errorf("metaspace: got replacement %q and scheme %q, wanted a character, and always, first or never", m.Replacement, m.PrependScheme)
 	}
 	return nil
 }

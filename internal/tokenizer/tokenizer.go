@@ -5,7 +5,6 @@
 package tokenizer
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -97,6 +96,12 @@ func (t *Tokenizer) ID(token string) (int, bool) {
 	return id, ok
 }
 
+// Token returns a token as the vocabulary writes it.
+func (t *Tokenizer) Token(id int) (string, bool) {
+	text, ok := t.texts[id]
+	return text, ok
+}
+
 // Special returns the ids of the tokens that the tokenizer puts before and after a text.
 func (t *Tokenizer) Special() (before, after []int) {
 	return slices.Clone(t.special.before), slices.Clone(t.special.after)
@@ -182,18 +187,4 @@ func (t *Tokenizer) decode(ids []int, alone bool) string {
 		tokens = d(tokens, alone)
 	}
 	return strings.Join(tokens, "")
-}
-
-// JSON is tokenizer.json for a vocabulary of words that white space divides, each word's id its place in the list.
-func JSON(words []string) ([]byte, error) {
-	vocabulary := make(map[string]int, len(words))
-	for i, word := range words {
-		vocabulary[word] = i
-	}
-	none := ""
-	model, err := json.Marshal(modelFile{Type: "WordLevel", UnknownToken: &none, Vocabulary: vocabulary})
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(file{Version: "1.0", AddedTokens: []addedToken{}, PreTokenizer: json.RawMessage(`{"type":"WhitespaceSplit"}`), Model: model})
 }

@@ -116,7 +116,7 @@ func TestSpans(t *testing.T) {
 }
 
 func TestWords(t *testing.T) {
-	text, err := JSON([]string{"the", "cat", "sat"})
+	text, err := Words([]string{"the", "cat", "sat"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func TestRefusals(t *testing.T) {
 		"normalizer":           {`{` + bpe + `, "normalizer": {"type": "Lowercase"}}`, `normalizer: got "Lowercase"`},
 		"in a sequence":        {`{` + bpe + `, "normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "BertNormalizer"}]}}`, `"BertNormalizer"`},
 		"sequence without any": {`{` + bpe + `, "normalizer": {"type": "Sequence"}}`, "wanted the fields type and normalizers"},
-		"regex in Replace":     {`{` + bpe + `, "normalizer": {"type": "Replace", "pattern": {"Regex": "a"}, "content": ""}}`, "Replace: got a regular expression"},
+		"regex in Replace":     {`{` + bpe + `, "normalizer": {"type": "Replace", "pattern": {"Regex": "a"}, "content": ""}}`, "replace: got a regular expression"},
 		"pre-tokenizer":        {`{` + bpe + `, "pre_tokenizer": {"type": "BertPreTokenizer"}}`, `pre_tokenizer: got "BertPreTokenizer"`},
 		"field":                {`{` + bpe + `, "pre_tokenizer": {"type": "ByteLevel", "new": true}}`, `unknown field "new"`},
 		"behavior":             {`{` + bpe + `, "pre_tokenizer": {"type": "Split", "pattern": {"String": "a"}, "behavior": "Merged"}}`, `behavior "Merged"`},
