@@ -32,11 +32,14 @@ type Case struct {
 		Base    map[string]string   `json:"base"`
 		Sources []map[string]string `json:"sources"`
 	} `json:"inputs"`
-	Locations  []*Location     `json:"locations"`
-	Subspaces  [][][]int       `json:"subspaces"`
-	Loss       *string         `json:"loss"`
-	Generation json.RawMessage `json:"generation"`
-	Expected   struct {
+	Locations  []*Location `json:"locations"`
+	Subspaces  [][][]int   `json:"subspaces"`
+	Loss       *string     `json:"loss"`
+	Generation *struct {
+		MaxNewTokens int    `json:"max_new_tokens"`
+		Intervene    string `json:"intervene"`
+	} `json:"generation"`
+	Expected struct {
 		BaseOutput       string            `json:"base_output"`
 		Output           string            `json:"output"`
 		Collected        []string          `json:"collected"`

@@ -14,7 +14,7 @@ import (
 	"github.com/govene/govene/interv"
 )
 
-// Run runs the case on a model, as the case.json says and nothing else, and compares all that it expects. Generation is not run here.
+// Run runs the case on a model, as the case.json says and nothing else, and compares all that it expects.
 func (c *Case) Run(t *testing.T, backend compute.Backend, model interv.Model) {
 	t.Helper()
 	config, call, parameters := c.setUp(t)
@@ -24,6 +24,10 @@ func (c *Case) Run(t *testing.T, backend compute.Backend, model interv.Model) {
 	}
 	if err := iv.SetParameters(parameters); err != nil {
 		t.Fatal(err)
+	}
+	if c.Generation != nil {
+		c.generate(t, iv, call)
+		return
 	}
 	if c.Loss == nil {
 		result, err := iv.Run(call)
@@ -42,6 +46,42 @@ func (c *Case) Run(t *testing.T, backend compute.Backend, model interv.Model) {
 	}
 	c.compareResult(t, &result.Result)
 	c.compareGradients(t, result)
+}
+
+// generate runs a case of generation: clean, and with the interventions on the prompt, on later tokens, or both.
+func (c *Case) generate(t *testing.T, iv *interv.Intervenable, call interv.Call) {
+	t.Helper()
+	how := interv.Generation{NewTokens: c.Generation.MaxNewTokens, Logits: true}
+	clean, err := iv.Generate(t.Context(), interv.Call{Base: call.Base, Locations: make([]*interv.Location, len(call.Locations))}, how)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.compare(t, clean.Logits, c.Expected.BaseStepLogits, "", "")
+	c.compareIDs(t, clean.Tokens, c.Expected.BaseTokenIDs)
+	switch c.Generation.Intervene {
+	case "prompt":
+	case "decode":
+		call.Locations = make([]*interv.Location, len(call.Locations))
+		how.Steps = interv.EveryStep
+	case "both":
+		how.Steps = interv.EveryStep
+	default:
+		t.Fatalf("intervene %q, wanted prompt, decode or both", c.Generation.Intervene)
+	}
+	edited, err := iv.Generate(t.Context(), call, how)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.compare(t, edited.Logits, c.Expected.StepLogits, "", "")
+	c.compareIDs(t, edited.Tokens, c.Expected.TokenIDs)
+}
+
+// compareIDs checks that tokens are exactly those expected.
+func (c *Case) compareIDs(t *testing.T, got *tensors.Tensor, want string) {
+	t.Helper()
+	if ids := c.MustTensor(t, want); !ids.Equal(got) {
+		t.Errorf("%s: got %v, wanted %v", want, got, ids)
+	}
 }
 
 // setUp is the case as a config, a call, and the values of the interventions' parameters.

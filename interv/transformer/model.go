@@ -61,6 +61,7 @@ type run struct {
 	weights  interv.Nodes
 	tap      *interv.Tap
 	sequence *sequence
+	cache    *cache // nil in a run over a whole sequence
 }
 
 // layer is a run in one of the model's layers.
@@ -157,6 +158,9 @@ func (l layer) attention(x *Node) *Node {
 	q, k = l.queryKeyNorm(queryNorm, q), l.queryKeyNorm(keyNorm, k)
 	if !l.config.LearnedPositions {
 		q, k = l.rotate(q), l.rotate(k)
+	}
+	if l.cache != nil {
+		k, v = l.cache.extended(keysOf(l.index), k), l.cache.extended(valuesOf(l.index), v)
 	}
 	scores := capped(MulScalar(grouped(q, k, -1), a.Scale), a.Cap)
 	scores = Add(scores, l.rows(l.sequence.mask(a.Windows[l.index])))
