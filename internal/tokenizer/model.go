@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"bytes"
 	"container/heap"
 	"encoding/json"
 	"fmt"
@@ -16,16 +17,20 @@ type model interface {
 }
 
 func parseModel(text json.RawMessage) (model, map[string]int, error) {
-	kind, err := typeOf(text)
-	if err != nil {
-		return nil, nil, err
-	}
 	var f modelFile
+	failure := strictly(text, &f) // a model of another kind may fail for its form
+	kind := f.Type
+	if failure != nil {
+		var err error
+		if kind, err = typeOf(text); err != nil {
+			return nil, nil, err
+		}
+	}
 	if kind != "BPE" && kind != "WordLevel" && kind != "" {
 		return nil, nil, unsupported(kind, "BPE", "WordLevel")
 	}
-	if err := strictly(text, &f); err != nil {
-		return nil, nil, err
+	if failure != nil {
+		return nil, nil, failure
 	}
 	if kind == "" && f.Merges == nil {
 		return nil, nil, fmt.Errorf("got neither type nor merges, wanted a type: BPE or WordLevel")
@@ -141,7 +146,10 @@ func byteToken(b byte) string { return fmt.Sprintf("<0x%02X>", b) }
 
 // parseMerges reads merges, written as ["a", "b"] or "a b".
 func parseMerges(text json.RawMessage) (list [][2]string, err error) {
-	if json.Unmarshal(text, &list) == nil {
+	if first := bytes.TrimLeft(bytes.TrimPrefix(text, []byte("[")), " \t\r\n"); !bytes.HasPrefix(first, []byte(`"`)) {
+		if err := json.Unmarshal(text, &list); err != nil {
+			return nil, fmt.Errorf("merges: %w", err)
+		}
 		return list, nil
 	}
 	var lines []string
