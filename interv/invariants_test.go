@@ -6,61 +6,121 @@ import (
 	"slices"
 	"testing"
 
-	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/gru"
 )
 
-// The invariants that hold for every model and config (ARCHITECTURE.md, Semantics), on random shapes, sites and locations. The
-// seeds are fixed; each case compiles programs of its own, so fewer are drawn under -short.
+// The invariants that hold for every model and config (ARCHITECTURE.md, Semantics), on random shapes, sites and locations of a recurrent
+// model and of one with attention, in turn. The seeds are fixed. Each case compiles programs of its own, which costs XLA seconds and the Go
+// backend milliseconds.
 
-// scene is a random model with a base, a source and locations.
+// scene is a random model with a base, a source, and a site to intervene on.
 type scene struct {
-	random       *rand.Rand
-	model        *gru.Model
-	batch, steps int
-	base, source interv.Inputs
-	site         interv.Site
+	random           *rand.Rand
+	model            interv.Model
+	batch, positions int
+	base, source     interv.Inputs
+	site             interv.Site
+	sites            interv.Sites
+	unit             interv.Unit
 }
 
 func scenes(t *testing.T, check func(t *testing.T, s scene)) {
-	count := 6
-	if testing.Short() {
+	count := 12
+	if testing.Short() || slow {
 		count = 2
 	}
 	for seed := range uint64(count) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 99))
-			config := gru.Config{Layers: 1 + r.IntN(3), Width: 1 + r.IntN(6), NoBias: r.IntN(2) == 0}
-			s := scene{random: r, model: gru.MustNewClassifier(config, seed), batch: 1 + r.IntN(5), steps: 2 + r.IntN(5)}
-			s.base = interv.Inputs{"inputs_embeds": random(seed+100, s.batch, s.steps, config.Width)}
-			s.source = interv.Inputs{"inputs_embeds": random(seed+200, s.batch, s.steps, config.Width)}
-			sites := s.model.Catalogue().All()
-			s.site = sites[r.IntN(len(sites))]
-			t.Logf("%s, %+v, batch %d, %d steps", s.site, config, s.batch, s.steps)
+			layers, width := 1+r.IntN(2), 1+r.IntN(5)
+			s := scene{random: r, batch: 1 + r.IntN(4), positions: 2 + r.IntN(4)}
+			if seed%2 == 0 {
+				s.model = gru.MustNewClassifier(gru.Config{Layers: layers, Width: width, NoBias: r.IntN(2) == 0}, seed)
+			} else {
+				s.model = newAttention(layers, width, 1+r.IntN(3), 1+r.IntN(3), dtypes.Float32, seed)
+			}
+			s.base, s.source = embeds(random(seed+100, s.batch, s.positions, width)), embeds(random(seed+200, s.batch, s.positions, width))
+			s = s.at(pick(r, s.model.Catalogue().All()))
+			t.Logf("%s, unit %s, batch %d, %d positions, width %d", s.site, s.unit, s.batch, s.positions, width)
 			check(t, s)
 		})
 	}
 }
 
-func (s scene) with(intervention interv.Intervention) *interv.Intervenable {
-	return interv.MustNew(engine, s.model, interv.Config{Representations: []interv.Representation{
-		{Layer: s.site.Layer, Component: s.site.Component, Intervention: intervention}}})
-}
+func pick[T any](r *rand.Rand, list []T) T { return list[r.IntN(len(list))] }
 
-// units draws some distinct steps for each example.
-func (s scene) units(count int) [][]int {
-	rows := make([][]int, s.batch)
-	for i := range rows {
-		rows[i] = s.random.Perm(s.steps)[:count]
+// at is the scene at another site.
+func (s scene) at(site interv.Site) scene {
+	sites, err := s.model.Catalogue().Find(site)
+	if err != nil {
+		panic(err)
 	}
-	return rows
+	s.site, s.sites, s.unit = site, sites, pick(s.random, sites.Units)
+	return s
 }
 
-func (s scene) call(source interv.Inputs, from, to [][]int) interv.Call {
-	return interv.Call{Base: s.base, Sources: []interv.Inputs{source}, Locations: []*interv.Location{interv.FromTo(from, to)}}
+// rotatable is the scene at a site of fixed width.
+func (s scene) rotatable() scene {
+	for s.sites.Width == 0 {
+		s = s.at(pick(s.random, s.model.Catalogue().All()))
+	}
+	return s
+}
+
+func (s scene) representation(intervention interv.Intervention) interv.Representation {
+	return interv.Representation{Layer: s.site.Layer, Component: s.site.Component, Unit: s.unit, Intervention: intervention}
+}
+
+// with intervenes at the site, several times in a row.
+func (s scene) with(interventions ...interv.Intervention) *interv.Intervenable {
+	var config interv.Config
+	for _, i := range interventions {
+		config.Representations = append(config.Representations, s.representation(i))
+	}
+	return interv.MustNew(engine, s.model, config)
+}
+
+// location draws units of each example, different numbers in different ones, that are read and written.
+func (s scene) location() *interv.Location {
+	heads, positions := max(1, s.sites.Heads), s.positions
+	if s.unit == interv.Head {
+		positions = heads
+	}
+	l := interv.FromTo(s.lists(positions))
+	if s.unit == interv.HeadPosition {
+		headsFrom, headsTo := s.lists(heads)
+		for i := range headsFrom { // as many on both sides
+			headsFrom[i] = headsFrom[i][:len(headsTo[i])]
+		}
+		l = l.Heads(headsFrom, headsTo)
+	}
+	return l
+}
+
+func (s scene) lists(count int) (from, to [][]int) {
+	for range s.batch {
+		n := 1 + s.random.IntN(count)
+		from, to = append(from, s.random.Perm(count)[:n]), append(to, s.random.Perm(count)[:n])
+	}
+	return from, to
+}
+
+// onto reads and writes the units that a location writes.
+func onto(l *interv.Location) *interv.Location {
+	return &interv.Location{Source: l.Base, Base: l.Base, SourceHeads: l.BaseHeads, BaseHeads: l.BaseHeads, Everywhere: l.Everywhere}
+}
+
+// write is a location without its source.
+func write(l *interv.Location) *interv.Location {
+	return &interv.Location{Base: l.Base, BaseHeads: l.BaseHeads, Everywhere: l.Everywhere}
+}
+
+func (s scene) call(source interv.Inputs, l *interv.Location) interv.Call {
+	return interv.Call{Base: s.base, Sources: []interv.Inputs{source}, Locations: []*interv.Location{l}}
 }
 
 func wantSame(t *testing.T, what string, got, want []float32) {
@@ -70,46 +130,46 @@ func wantSame(t *testing.T, what string, got, want []float32) {
 	}
 }
 
-// Invariants 1 and 7: patching a site with its own clean activation changes nothing, bit for bit; so nothing else is touched.
+// Invariant 1: patching a site with its own clean activation changes nothing, bit for bit.
 func TestPatchingWithItselfChangesNothing(t *testing.T) {
 	scenes(t, func(t *testing.T, s scene) {
-		units := s.units(1 + s.random.IntN(s.steps))
-		r := s.with(interv.Vanilla{})
-		call := s.call(s.base, units, units)
-		call.WithBase = true
-		result := r.MustRun(call)
-		wantSame(t, "counterfactual", flat(result.Output), flat(result.BaseOutput))
+		iv := s.with(interv.Vanilla{})
+		for _, l := range []*interv.Location{onto(s.location()), interv.Everywhere()} {
+			call := s.call(s.base, l)
+			call.WithBase = true
+			result := iv.MustRun(call)
+			wantSame(t, "counterfactual", flat(result.Output), flat(result.BaseOutput))
+		}
 	})
 }
 
-// Invariant 2: patching the whole output of the top cell gives the source's output.
+// Invariant 2: patching the whole output of the top layer gives the source's output.
 func TestPatchingEverythingGivesTheSource(t *testing.T) {
 	scenes(t, func(t *testing.T, s scene) {
-		s.site = interv.Site{Layer: s.model.Config().Layers - 1, Component: gru.CellOutput}
-		all := make([]int, s.steps)
-		for i := range all {
-			all[i] = i
+		top := interv.Site{Component: blockOutput}
+		if _, recurrent := s.model.(*gru.Model); recurrent {
+			top.Component = gru.CellOutput
 		}
-		iv := s.with(interv.Vanilla{})
-		got := iv.MustRun(s.call(s.source, interv.Repeat(s.batch, all...), interv.Repeat(s.batch, all...))).Output
-		wantClose(t, "counterfactual", flat(got), flat(iv.MustForward(s.source)), 1e-6)
+		for _, site := range s.model.Catalogue().All() {
+			if site.Component == top.Component {
+				top = site
+			}
+		}
+		iv := s.at(top).with(interv.Vanilla{})
+		wantClose(t, "counterfactual", flat(iv.MustRun(s.call(s.source, interv.Everywhere())).Output), flat(iv.MustForward(s.source)), 1e-6)
 	})
 }
 
 // Invariant 3: rotated space of full rank equals vanilla, low rank of full rank too; rotations stay orthonormal in training.
 func TestFullRankEqualsVanilla(t *testing.T) {
 	scenes(t, func(t *testing.T, s scene) {
-		sites, err := s.model.Catalogue().Find(s.site)
-		if err != nil {
-			t.Fatal(err)
-		}
-		count := 1 + s.random.IntN(s.steps)
-		call := s.call(s.source, s.units(count), s.units(count))
+		s = s.rotatable()
+		call := s.call(s.source, s.location())
 		want := flat(s.with(interv.Vanilla{}).MustRun(call).Output)
-		for _, intervention := range []interv.Intervention{interv.RotatedSpace{}, interv.LowRankRotatedSpace{Rank: sites.Width}} {
+		for _, intervention := range []interv.Intervention{interv.RotatedSpace{}, interv.LowRankRotatedSpace{Rank: s.sites.Width}} {
 			iv := s.with(intervention)
 			wantClose(t, intervention.Name(), flat(iv.MustRun(call).Output), want, 1e-5)
-			trainer := iv.MustTrainer(func(o interv.Outcome) *Node { return ReduceAllSum(Square(o.Output)) }, interv.Adam{Rate: 0.1})
+			trainer := iv.MustTrainer(sumOfSquares, interv.Adam{Rate: 0.1})
 			for range 20 {
 				trainer.MustStep(call)
 			}
@@ -122,38 +182,42 @@ func TestFullRankEqualsVanilla(t *testing.T) {
 func wantOrthonormal(t *testing.T, r *tensors.Tensor) {
 	t.Helper()
 	rows, columns := r.Shape().Dim(0), r.Shape().Dim(1)
-	values := flat(r)
+	values := numbers(r)
 	for a := range columns {
 		for b := range columns {
 			sum, want := 0.0, 0.0
 			for i := range rows {
-				sum += float64(values[i*columns+a]) * float64(values[i*columns+b])
+				sum += values[i*columns+a] * values[i*columns+b]
 			}
 			if a == b {
 				want = 1
 			}
-			if d := sum - want; d > 1e-5 || d < -1e-5 {
+			if d := sum - want; !(d < 1e-5 && d > -1e-5) {
 				t.Fatalf("RᵀR[%d,%d]: got %g, wanted %g", a, b, sum, want)
 			}
 		}
 	}
 }
 
-// Invariant 4: example i is affected only by row i of everything: shuffle the batch, and outputs shuffle along.
-func TestShufflingTheBatchShufflesOutputs(t *testing.T) {
+// Invariant 4: example i is affected only by row i of everything: shuffle the batch, and outputs shuffle along; run it alone, and it is
+// the same.
+func TestExamplesDoNotMeet(t *testing.T) {
 	scenes(t, func(t *testing.T, s scene) {
-		count := 1 + s.random.IntN(s.steps)
-		from, to := s.units(count), s.units(count)
+		l := s.location()
 		iv := s.with(interv.Vanilla{})
-		want := flat(iv.MustRun(s.call(s.source, from, to)).Output)
+		want := flat(iv.MustRun(s.call(s.source, l)).Output)
+		part := len(want) / s.batch
+		of := func(order []int) []float32 {
+			return flat(iv.MustRun(interv.Call{Base: embeds(reorder(s.base["inputs_embeds"], order)),
+				Sources: []interv.Inputs{embeds(reorder(s.source["inputs_embeds"], order))},
+				Locations: []*interv.Location{{Source: rowsOf(l.Source, order), Base: rowsOf(l.Base, order),
+					SourceHeads: rowsOf(l.SourceHeads, order), BaseHeads: rowsOf(l.BaseHeads, order)}}}).Output)
+		}
 		order := s.random.Perm(s.batch)
-		shuffled := s
-		shuffled.base = interv.Inputs{"inputs_embeds": reorder(s.base["inputs_embeds"], order)}
-		source := interv.Inputs{"inputs_embeds": reorder(s.source["inputs_embeds"], order)}
-		got := flat(iv.MustRun(shuffled.call(source, rowsOf(from, order), rowsOf(to, order))).Output)
-		outputs := len(want) / s.batch
+		shuffled := of(order)
 		for i, original := range order {
-			wantClose(t, fmt.Sprint("example ", original), got[i*outputs:(i+1)*outputs], want[original*outputs:(original+1)*outputs], 1e-6)
+			wantClose(t, fmt.Sprint("shuffled, example ", original), shuffled[i*part:(i+1)*part], want[original*part:(original+1)*part], 1e-6)
+			wantClose(t, fmt.Sprint("alone, example ", i), of([]int{i}), want[i*part:(i+1)*part], 1e-6)
 		}
 	})
 }
@@ -169,10 +233,11 @@ func reorder(t *tensors.Tensor, order []int) *tensors.Tensor {
 	return tensors.FromFlatDataAndDimensions(values, dimensions...)
 }
 
-func rowsOf(rows [][]int, order []int) [][]int {
-	var shuffled [][]int
+func rowsOf(rows [][]int, order []int) (shuffled [][]int) {
 	for _, i := range order {
-		shuffled = append(shuffled, rows[i])
+		if rows != nil {
+			shuffled = append(shuffled, rows[i])
+		}
 	}
 	return shuffled
 }
@@ -180,26 +245,22 @@ func rowsOf(rows [][]int, order []int) [][]int {
 // Invariant 5: at one site edits compound in config order, and a collect sees those listed before it.
 func TestEditsCompoundInConfigOrder(t *testing.T) {
 	scenes(t, func(t *testing.T, s scene) {
-		at := func(i interv.Intervention) interv.Representation {
-			return interv.Representation{Layer: s.site.Layer, Component: s.site.Component, Intervention: i}
-		}
-		iv := interv.MustNew(engine, s.model, interv.Config{Representations: []interv.Representation{
-			at(interv.Collect{}), at(interv.Zero{}), at(interv.Addition{}), at(interv.Collect{}), at(interv.Subtraction{}), at(interv.Collect{})}})
-		units := s.units(1)
-		both, base := interv.FromTo(units, units), interv.At(units)
+		iv := s.with(interv.Collect{}, interv.Zero{}, interv.Addition{}, interv.Collect{}, interv.Subtraction{}, interv.Collect{})
+		both := onto(s.location())
+		base := write(both)
 		result := iv.MustRun(interv.Call{Base: s.base, Sources: []interv.Inputs{nil, nil, s.source, nil, s.source, nil},
 			Locations: []*interv.Location{base, base, both, base, both, base}})
 		source := s.with(interv.Collect{}).MustRun(interv.Call{Base: s.source, Locations: []*interv.Location{base}}).Collected[0].Value
 		wantSame(t, "after zero and addition", flat(result.Collected[1].Value), flat(source))
 		wantSame(t, "after subtraction", flat(result.Collected[2].Value), make([]float32, source.Size()))
-		wantDifferent(t, flat(result.Collected[0].Value), flat(result.Collected[1].Value))
+		wantDifferent(t, flat(result.Collected[0].Value), flat(result.Collected[2].Value))
 	})
 }
 
 // Invariant 6: linked interventions share parameters; unlinked ones do not.
 func TestLinksShareParameters(t *testing.T) {
 	scenes(t, func(t *testing.T, s scene) {
-		r := interv.Representation{Layer: s.site.Layer, Component: s.site.Component, Intervention: interv.LowRankRotatedSpace{Rank: 1}}
+		r := s.rotatable().representation(interv.LowRankRotatedSpace{Rank: 1})
 		two := func(r interv.Representation) *interv.Intervenable {
 			return interv.MustNew(engine, s.model, interv.Config{Representations: []interv.Representation{r, r}})
 		}
@@ -214,53 +275,155 @@ func TestLinksShareParameters(t *testing.T) {
 	})
 }
 
-// Invariants 8 and 10: a call leaves its inputs as they were, and the same call gives the same bits again.
-func TestCallsChangeNothing(t *testing.T) {
+// Invariant 7: a unit that is not located keeps its value, bit for bit.
+func TestUnitsThatAreNotLocatedKeepTheirValue(t *testing.T) {
 	scenes(t, func(t *testing.T, s scene) {
-		iv := s.with(interv.RotatedSpace{})
-		before := slices.Concat(flat(s.base["inputs_embeds"]), flat(s.source["inputs_embeds"]), flat(s.model.Weights().Tensor("score.weight")))
-		units := s.units(1)
-		first := flat(iv.MustRun(s.call(s.source, units, units)).Output)
-		wantSame(t, "second call", flat(iv.MustRun(s.call(s.source, units, units)).Output), first)
-		wantSame(t, "another Intervenable of the same seed", flat(s.with(interv.RotatedSpace{}).MustRun(s.call(s.source, units, units)).Output), first)
-		after := slices.Concat(flat(s.base["inputs_embeds"]), flat(s.source["inputs_embeds"]), flat(s.model.Weights().Tensor("score.weight")))
-		wantSame(t, "inputs and weights", after, before)
+		s = s.rotatable()
+		if s.sites.Heads == 0 {
+			s.unit = s.sites.Units[0]
+		}
+		for _, intervention := range []interv.Intervention{interv.Vanilla{}, interv.LowRankRotatedSpace{Rank: 1}} {
+			from, to := s.lists(s.positions)
+			if s.sites.Heads > 0 {
+				s.unit = interv.Position
+			}
+			iv := s.with(interv.Collect{}, intervention, interv.Collect{})
+			all := interv.Everywhere()
+			got := iv.MustRun(interv.Call{Base: s.base, Sources: []interv.Inputs{nil, s.source, nil},
+				Locations: []*interv.Location{all, interv.FromTo(from, to), all}}).Collected
+			before, after := flat(got[0].Value), flat(got[1].Value)
+			for k := range before {
+				position := k / s.sites.Width % s.positions
+				example := k / (len(before) / s.batch)
+				if !slices.Contains(to[example], position) && before[k] != after[k] {
+					t.Fatalf("%s: example %d, position %d is not located and went from %g to %g", intervention.Name(), example, position, before[k], after[k])
+				}
+			}
+			wantDifferent(t, before, after)
+		}
 	})
 }
 
-// Every site is announced exactly once a position, so that every declared write fires (invariant 9): patching any one of them with
-// the source's value is accepted, and the collected activation is then the source's.
-func TestEverySiteCanBeWritten(t *testing.T) {
-	model := gru.MustNewClassifier(gru.Config{Layers: 2, Width: 3}, 5)
-	sites := model.Catalogue().All()
-	if testing.Short() {
-		sites = sites[:4]
-	}
-	base := interv.Inputs{"inputs_embeds": random(1, 2, 3, 3)}
-	source := interv.Inputs{"inputs_embeds": random(2, 2, 3, 3)}
-	for _, site := range sites {
-		at := func(i interv.Intervention) interv.Representation {
-			return interv.Representation{Layer: site.Layer, Component: site.Component, Intervention: i}
+// Invariants 8 and 10: a call leaves its inputs as they were, and the same call gives the same bits again.
+func TestCallsChangeNothing(t *testing.T) {
+	scenes(t, func(t *testing.T, s scene) {
+		s = s.rotatable()
+		iv := s.with(interv.RotatedSpace{})
+		weight := s.model.Weights().Names()[0]
+		state := func() []float32 {
+			return slices.Concat(flat(s.base["inputs_embeds"]), flat(s.source["inputs_embeds"]), flat(s.model.Weights().Tensor(weight)))
 		}
-		iv := interv.MustNew(engine, model, interv.Config{Representations: []interv.Representation{at(interv.Vanilla{}), at(interv.Collect{})}})
-		got := iv.MustRun(interv.Call{Base: base, Sources: []interv.Inputs{source, nil},
-			Locations: []*interv.Location{interv.FromTo(interv.Repeat(2, 2), interv.Repeat(2, 1)), interv.At(interv.Repeat(2, 1))}}).Collected[0].Value
-		clean := interv.MustNew(engine, model, interv.Config{Representations: []interv.Representation{at(interv.Collect{})}}).
-			MustRun(interv.Call{Base: source, Locations: []*interv.Location{interv.At(interv.Repeat(2, 2))}}).Collected[0].Value
-		wantClose(t, site.String(), flat(got), flat(clean), 1e-6)
+		before := state()
+		call := s.call(s.source, s.location())
+		first := flat(iv.MustRun(call).Output)
+		wantSame(t, "second call", flat(iv.MustRun(call).Output), first)
+		wantSame(t, "another Intervenable of the same seed", flat(s.with(interv.RotatedSpace{}).MustRun(call).Output), first)
+		wantSame(t, "inputs and weights", state(), before)
+	})
+}
+
+// Invariant 9: every declared write fires: with every site of a model patched with the source's value, each is the source's.
+func TestEverySiteCanBeWritten(t *testing.T) {
+	for _, model := range []interv.Model{gru.MustNewClassifier(gru.Config{Layers: 2, Width: 3}, 5), newAttention(2, 3, 2, 2, dtypes.Float32, 5)} {
+		t.Run(model.Catalogue().Model, func(t *testing.T) {
+			base, source := embeds(random(1, 2, 3, 3)), embeds(random(2, 2, 3, 3))
+			var patched, clean interv.Config
+			call := interv.Call{Base: base}
+			sites := model.Catalogue().All()
+			for _, site := range sites {
+				at := func(i interv.Intervention) interv.Representation {
+					return interv.Representation{Layer: site.Layer, Component: site.Component, Intervention: i}
+				}
+				patched.Representations = append(patched.Representations, at(interv.Vanilla{}), at(interv.Collect{}))
+				clean.Representations = append(clean.Representations, at(interv.Collect{}))
+				call.Sources = append(call.Sources, source, nil)
+				call.Locations = append(call.Locations, interv.Everywhere(), interv.Everywhere())
+			}
+			got := interv.MustNew(engine, model, patched).MustRun(call).Collected
+			want := interv.MustNew(engine, model, clean).MustRun(interv.Call{Base: source, Locations: call.Locations[:len(sites)]}).Collected
+			for i, site := range sites {
+				wantClose(t, site.String(), flat(got[i].Value), flat(want[i].Value), 1e-6)
+			}
+		})
 	}
+}
+
+// Places counted from the end, lists of all units and the word everywhere mean the same places, and run the same program.
+func TestWaysToNameThePlaces(t *testing.T) {
+	scenes(t, func(t *testing.T, s scene) {
+		iv := s.with(interv.Vanilla{})
+		run := func(l *interv.Location) []float32 { return flat(iv.MustRun(s.call(s.source, l)).Output) }
+		all := interv.FromTo(interv.Repeat(s.batch, upTo(s.positions)...), interv.Repeat(s.batch, upTo(s.positions)...))
+		heads := interv.Repeat(s.batch, upTo(s.sites.Heads)...)
+		switch s.unit {
+		case interv.Head:
+			all = interv.FromTo(heads, heads)
+		case interv.HeadPosition:
+			all = all.Heads(heads, heads)
+		}
+		wantSame(t, "everywhere", run(interv.Everywhere()), run(all))
+		some := s.location()
+		if s.unit != interv.Head {
+			fromTheEnd := *some
+			for _, side := range []*[][]int{&fromTheEnd.Source, &fromTheEnd.Base} {
+				var rows [][]int
+				for _, row := range *side {
+					var negative []int
+					for _, p := range row {
+						negative = append(negative, p-s.positions)
+					}
+					rows = append(rows, negative)
+				}
+				*side = rows
+			}
+			wantSame(t, "from the end", run(&fromTheEnd), run(some))
+		}
+		if stats := iv.Stats(); stats.Programs != 1 {
+			t.Errorf("got %v, wanted 1 program", stats)
+		}
+	})
+}
+
+// A chain in serial mode is a row of calls: what one makes of a run is read by the next.
+func TestSerialModeIsARowOfCalls(t *testing.T) {
+	scenes(t, func(t *testing.T, s scene) {
+		chain := interv.Config{Mode: interv.Serial, Representations: []interv.Representation{s.representation(interv.Vanilla{}), s.representation(interv.Addition{})}}
+		first, second := s.location(), s.location()
+		middle := embeds(random(300, s.base["inputs_embeds"].Shape().Dimensions...))
+		got := interv.MustNew(engine, s.model, chain).MustRun(interv.Call{Base: s.base, Sources: []interv.Inputs{s.source, middle},
+			Locations: []*interv.Location{first, second}})
+		read := &interv.Location{Base: second.Source, BaseHeads: second.SourceHeads}
+		edited := s.with(interv.Vanilla{}, interv.Collect{}).MustRun(interv.Call{Base: middle, Sources: []interv.Inputs{s.source, nil},
+			Locations: []*interv.Location{first, read}})
+		want := s.with(interv.Addition{}).MustRun(interv.Call{Base: s.base, Locations: []*interv.Location{write(second)},
+			Activations: []*tensors.Tensor{edited.Collected[0].Value}})
+		wantClose(t, "chain", flat(got.Output), flat(want.Output), 1e-6)
+	})
+}
+
+// A group reads one source; without groups the same source is given once for each, and run once.
+func TestGroupsShareASource(t *testing.T) {
+	scenes(t, func(t *testing.T, s scene) {
+		other := s.at(pick(s.random, s.model.Catalogue().All()))
+		one, two := s.representation(interv.Vanilla{}), other.representation(interv.Addition{})
+		locations := []*interv.Location{s.location(), other.location()}
+		apart := interv.MustNew(engine, s.model, interv.Config{Representations: []interv.Representation{one, two}})
+		want := apart.MustRun(interv.Call{Base: s.base, Sources: []interv.Inputs{s.source, s.source}, Locations: locations})
+		one.Group, two.Group = "both", "both"
+		grouped := interv.MustNew(engine, s.model, interv.Config{Representations: []interv.Representation{one, two}})
+		got := grouped.MustRun(interv.Call{Base: s.base, Sources: []interv.Inputs{s.source}, Locations: locations})
+		wantSame(t, "grouped", flat(got.Output), flat(want.Output))
+	})
 }
 
 // Cells 5 and 6 of the tutorial: with the last step patched the earlier ones make no difference, bit for bit, and three counts of
 // units run one program.
 func TestTheLastPatchedStepIsABottleneck(t *testing.T) {
 	model := gru.MustNewClassifier(gru.Config{Layers: 1, Width: 2}, 42)
-	s := scene{model: model, batch: 10, steps: 10, site: interv.Site{Component: gru.CellOutput},
-		base: interv.Inputs{"inputs_embeds": random(1, 10, 10, 2)}}
-	source := interv.Inputs{"inputs_embeds": random(2, 10, 10, 2)}
-	iv := s.with(interv.Vanilla{})
+	iv := patch(model, gru.CellOutput, interv.Vanilla{})
+	base, source := random(1, 10, 10, 2), random(2, 10, 10, 2)
 	run := func(from, to []int) []float32 {
-		return flat(iv.MustRun(s.call(source, interv.Repeat(10, from...), interv.Repeat(10, to...))).Output)
+		return flat(iv.MustRun(exchange(base, source, interv.Repeat(10, from...), interv.Repeat(10, to...))).Output)
 	}
 	wantSame(t, "three steps and the last", run([]int{0, 2, 4}, []int{0, 5, 7}), run([]int{4}, []int{7}))
 	wantSame(t, "two steps and the last", run([]int{0, 2}, []int{0, 5}), run([]int{2}, []int{5}))

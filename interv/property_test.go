@@ -13,11 +13,14 @@ import (
 	"github.com/govene/govene/interv"
 )
 
-// Random scenarios have fixed seeds; XLA, which compiles for half a second where the Go backend takes milliseconds, gets fewer.
+// slow tells that a program takes a second to compile, as on XLA, where the Go backend takes milliseconds.
+var slow = strings.HasPrefix(engine.Name(), "xla")
+
+// Random scenarios have fixed seeds; -rapid.checks and -rapid.seed draw others.
 func init() {
-	checks := "300"
-	if strings.HasPrefix(engine.Name(), "xla") {
-		checks = "20"
+	checks := "500"
+	if slow {
+		checks = "15"
 	}
 	for name, value := range map[string]string{"rapid.checks": checks, "rapid.seed": "1", "rapid.nofailfile": "true"} {
 		if err := flag.Set(name, value); err != nil {

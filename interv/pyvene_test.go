@@ -95,7 +95,7 @@ func edited(x cube, edit func(x cube)) cube {
 }
 
 func TestPyveneSilentlyWrong(t *testing.T) {
-	model := newAttention(2, 4, 2, 3, dtypes.Float32, 1)
+	model := newAttention(1, 4, 2, 3, dtypes.Float32, 1)
 	base, source := random(1, 3, 5, 4), random(2, 3, 5, 4)
 	b, s := vectors(read(model, attends, base)), vectors(read(model, attends, source))
 
@@ -163,6 +163,7 @@ func TestPyveneSilentlyWrong(t *testing.T) {
 		low := interv.Representation{Component: attends, Intervention: interv.LowRankRotatedSpace{Rank: 2}}
 		above := low
 		above.Layer = 1
+		model := newAttention(2, 4, 2, 3, dtypes.Float32, 1)
 		unlinked := interv.MustNew(engine, model, interv.Config{Representations: []interv.Representation{low, above}})
 		low.Link, above.Link = "r", "r"
 		linked := interv.MustNew(engine, model, interv.Config{Representations: []interv.Representation{low, above}})
@@ -215,7 +216,7 @@ func TestPyvene8RecurrentSteps(t *testing.T) {
 }
 
 func TestPyveneBroken(t *testing.T) {
-	model := newAttention(2, 4, 2, 3, dtypes.Float32, 1)
+	model := newAttention(1, 4, 2, 3, dtypes.Float32, 1)
 	base, source := random(1, 3, 5, 4), random(2, 3, 5, 4)
 	b, s := vectors(read(model, attends, base)), vectors(read(model, attends, source))
 
@@ -303,7 +304,7 @@ func TestPyveneBroken(t *testing.T) {
 var sumOfSquares = func(o interv.Outcome) *Node { return ReduceAllSum(Square(o.Output)) }
 
 func TestPyveneDesign(t *testing.T) {
-	model := newAttention(2, 4, 2, 3, dtypes.Float32, 1)
+	model := newAttention(1, 4, 2, 3, dtypes.Float32, 1)
 	base, source := random(1, 3, 5, 4), random(2, 3, 5, 4)
 
 	// A call removed the user's hooks and let the caller's list of sources grow; construction froze the user's model.
@@ -353,7 +354,7 @@ func TestPyveneDesign(t *testing.T) {
 	// Every source was a forward pass of its own through all layers, even the same one twice; index tensors were built anew each time.
 	t.Run("18b work that nothing reads is not done", func(t *testing.T) {
 		announced := map[interv.Component]int{}
-		iv := interv.MustNew(engine, counting{model, announced}, interv.Config{Representations: []interv.Representation{
+		iv := interv.MustNew(engine, counting{newAttention(2, 4, 2, 3, dtypes.Float32, 1), announced}, interv.Config{Representations: []interv.Representation{
 			{Component: headQueries, Intervention: interv.Vanilla{}}, {Component: attends, Intervention: interv.Vanilla{}}}})
 		from := embeds(source)
 		for position := range 5 {

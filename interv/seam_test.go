@@ -49,11 +49,17 @@ func random(seed uint64, dimensions ...int) *tensors.Tensor {
 
 func flat(t *tensors.Tensor) []float32 { return tensors.MustCopyFlatData[float32](t) }
 
+// wantClose allows for a tolerance, relative to the largest number wanted where that is above 1.
 func wantClose(t *testing.T, what string, got, want []float32, tolerance float32) {
 	t.Helper()
 	if len(got) != len(want) {
 		t.Fatalf("%s: got %d elements, wanted %d", what, len(got), len(want))
 	}
+	largest := float32(1)
+	for _, value := range want {
+		largest = max(largest, value, -value)
+	}
+	tolerance *= largest
 	for i := range got {
 		if d := got[i] - want[i]; !(d <= tolerance && -d <= tolerance) {
 			t.Fatalf("%s: element %d: got %g, wanted %g", what, i, got[i], want[i])
