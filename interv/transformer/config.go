@@ -116,8 +116,9 @@ func (c Config) validate() error {
 	wrong := func(axis string, got any, wanted string, args ...any) error {
 		return &interv.Error{Where: "transformer.Config", Axis: axis, Got: fmt.Sprint(got), Wanted: fmt.Sprintf(wanted, args...)}
 	}
-	if _, err := familyOf(c.Family); err != nil {
-		return err
+	f, err := familyOf(c.Family)
+	if err != nil {
+		return interv.Within("transformer.Config", err)
 	}
 	a := c.Attention
 	for _, size := range []struct {
@@ -160,6 +161,11 @@ func (c Config) validate() error {
 	for layer, window := range a.Windows {
 		if window < 0 {
 			return wrong(fmt.Sprintf("Attention.Windows of layer %d", layer), window, "at least 1, or 0 for none")
+		}
+	}
+	for _, w := range c.weights(naming{f, f.base}) {
+		if f.names[w.part] == "" {
+			return wrong("Family", fmt.Sprintf("%s with a %s", c.Family, w.part), "parts that checkpoints of the family have")
 		}
 	}
 	if c.LearnedPositions {

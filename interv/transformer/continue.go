@@ -42,11 +42,10 @@ func (m *Model) Continue(weights, inputs, state interv.Nodes, tap *interv.Tap) (
 	queries, capacity := inputs[inputIDs].Shape().Dim(1), inputs[attentionMask].Shape().Dim(1)
 	r := &run{Model: m, weights: weights, tap: tap, sequence: newSequence(m.anyWeight(weights), queries, capacity, inputs[offset], inputs)}
 	r.cache = newCache(r.sequence, queries, state)
-	x := r.embed(inputs)
-	for l := range m.config.Layers {
-		x = r.layer(l).block(x)
+	x := r.stream(inputs)
+	for name, value := range r.cache.after {
+		r.cache.after[name] = tap.Rows(value)
 	}
-	x = r.normalized(x)
 	return Squeeze(r.logits(SliceAxis(x, 1, AxisRange(queries-1))), 1), r.cache.after
 }
 
@@ -58,15 +57,16 @@ func newCache(s *sequence, queries int, state interv.Nodes) *cache {
 	return &cache{before: state, after: interv.Nodes{}, written: Reshape(written, 1, 1, -1, 1), row: Reshape(Min(Max(row, zero), last), -1, 1)}
 }
 
-// extended is keys or values of all columns: those of the chunk, [batch, heads, chunk, width], written over those before.
-func (c *cache) extended(name string, x *Node) *Node {
-	before := c.before[name]
+// cached is keys or values of all columns: those of the chunk, [batch, heads, chunk, width], written over those before.
+func (l layer) cached(name string, x *Node) *Node {
+	before := l.tap.Rows(l.cache.before[name])
 	dimensions := before.Shape().Dimensions
 	if x.Shape().Dim(2) == 1 {
 		x = BroadcastToDims(x, dimensions...)
 	} else {
-		x = TransposeAllAxes(Gather(TransposeAllAxes(x, 2, 0, 1, 3), c.row), 1, 2, 0, 3)
+		x = TransposeAllAxes(Gather(TransposeAllAxes(x, 2, 0, 1, 3), l.cache.row), 1, 2, 0, 3)
 	}
-	c.after[name] = Where(BroadcastToDims(c.written, dimensions...), x, before)
-	return c.after[name]
+	x = Where(BroadcastToDims(l.cache.written, dimensions...), x, before)
+	l.cache.after[name] = x
+	return x
 }

@@ -1,13 +1,13 @@
 package transformer
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/checkpoint"
 	"github.com/govene/govene/interv"
 )
 
@@ -102,21 +102,34 @@ func (m *Model) Save(folder string) error {
 	return interv.SaveTensors(filepath.Join(folder, weightsFile), m.weights.All())
 }
 
-// Load reads a checkpoint from a folder: one that Save or transformers wrote.
-func Load(folder string) (*Model, error) {
-	data, err := os.ReadFile(filepath.Join(folder, configFile))
+// Load reads a checkpoint as Hugging Face lays it out, in any floating-point type, as float32. It is given by its folder, or by its id
+// on the hub ("gpt2", "owner/name", "owner/name@revision"), which is taken from the cache if it is there.
+func Load(idOrFolder string) (*Model, error) {
+	folder, err := checkpoint.Resolve(idOrFolder, nil)
 	if err != nil {
 		return nil, err
 	}
-	config, err := ParseConfig(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", folder, err)
-	}
-	values, err := interv.LoadTensors(filepath.Join(folder, weightsFile))
+	file, err := checkpoint.Open(folder)
 	if err != nil {
 		return nil, err
 	}
-	return WithWeights(config, values)
+	defer file.Close()
+	config, err := ParseConfig(file.Config())
+	if err != nil {
+		return nil, interv.Within(folder, err)
+	}
+	var names []string
+	for _, t := range file.Tensors() {
+		if !notParameter(t.Name) {
+			names = append(names, t.Name)
+		}
+	}
+	values, err := file.Load(nil, names...)
+	if err != nil {
+		return nil, err
+	}
+	m, err := WithWeights(config, values)
+	return m, interv.Within(folder, err)
 }
 
 // MustLoad is Load that panics on an error.

@@ -44,11 +44,7 @@ func (m *Model) Weights() *interv.Weights { return m.weights }
 // Forward adds a run of the model to a graph; see [interv.Model]. Inputs are those that Check takes.
 func (m *Model) Forward(weights, inputs interv.Nodes, tap *interv.Tap) *Node {
 	r := m.newRun(weights, inputs, tap)
-	x := r.embed(inputs)
-	for l := range m.config.Layers {
-		x = r.layer(l).block(x)
-	}
-	x = r.normalized(x)
+	x := r.stream(inputs)
 	if m.config.classifier() {
 		return linear(r.lastReal(x), r.weight(0, classifierHead, ".weight"), nil, false)
 	}
@@ -77,6 +73,15 @@ func (r *run) weight(layer int, p part, ending string) *Node {
 	return r.weights[r.naming.of(layer, p)+ending]
 }
 
+// stream is the residual stream above all blocks, normalized, [batch, positions, d]: what the head reads.
+func (r *run) stream(inputs interv.Nodes) *Node {
+	x := r.embed(inputs)
+	for l := range r.config.Layers {
+		x = r.layer(l).block(x)
+	}
+	return r.layer(0).at(FinalNorm, r.layer(0).norm(finalNorm, x, -1))
+}
+
 // embed is the input of the first layer, [batch, positions, d].
 func (r *run) embed(inputs interv.Nodes) *Node {
 	x := inputs[inputsEmbeds]
@@ -91,11 +96,6 @@ func (r *run) embed(inputs interv.Nodes) *Node {
 		x = Add(x, r.rows(Gather(r.weight(0, positionEmbedding, ".weight"), ExpandDims(r.sequence.positions, -1))))
 	}
 	return x
-}
-
-// normalized is what the head reads.
-func (r *run) normalized(x *Node) *Node {
-	return r.layer(0).at(FinalNorm, r.layer(0).norm(finalNorm, x, -1))
 }
 
 // logits projects the normalized stream on the vocabulary.
@@ -160,7 +160,7 @@ func (l layer) attention(x *Node) *Node {
 		q, k = l.rotate(q), l.rotate(k)
 	}
 	if l.cache != nil {
-		k, v = l.cache.extended(keysOf(l.index), k), l.cache.extended(valuesOf(l.index), v)
+		k, v = l.cached(keysOf(l.index), k), l.cached(valuesOf(l.index), v)
 	}
 	scores := capped(MulScalar(grouped(q, k, -1), a.Scale), a.Cap)
 	scores = Add(scores, l.rows(l.sequence.mask(a.Windows[l.index])))

@@ -3,6 +3,7 @@ package transformer
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gomlx/gomlx/core/tensors"
@@ -48,41 +49,42 @@ const (
 // weight is one tensor of a model.
 type weight struct {
 	interv.WeightShape
+	part
 	initial
 }
 
 // weights lists the tensors of a model.
 func (c Config) weights(n naming) []weight {
 	var list []weight
-	add := func(start initial, name string, dimensions ...int) {
-		list = append(list, weight{interv.WeightShape{Name: name, Dimensions: dimensions}, start})
+	add := func(start initial, layer int, p part, ending string, dimensions ...int) {
+		list = append(list, weight{interv.WeightShape{Name: n.of(layer, p) + ending, Dimensions: dimensions}, p, start})
 	}
 	gain := one
 	if c.Norm.GainPlusOne {
 		gain = zero
 	}
 	norm := func(layer int, p part, size int) {
-		add(gain, n.of(layer, p)+".weight", size)
+		add(gain, layer, p, ".weight", size)
 		if c.Norm.Centred {
-			add(zero, n.of(layer, p)+".bias", size)
+			add(zero, layer, p, ".bias", size)
 		}
 	}
 	linear := func(layer int, p part, out, in int, bias bool) {
 		if n.inputMajor {
-			add(normal, n.of(layer, p)+".weight", in, out)
+			add(normal, layer, p, ".weight", in, out)
 		} else {
-			add(normal, n.of(layer, p)+".weight", out, in)
+			add(normal, layer, p, ".weight", out, in)
 		}
 		if bias {
-			add(zero, n.of(layer, p)+".bias", out)
+			add(zero, layer, p, ".bias", out)
 		}
 	}
 
 	a, d := c.Attention, c.Width
 	queries, keys := a.Heads*a.HeadWidth, a.KeyValueHeads*a.HeadWidth
-	add(normal, n.of(0, tokenEmbedding)+".weight", c.Vocabulary, d)
+	add(normal, 0, tokenEmbedding, ".weight", c.Vocabulary, d)
 	if c.LearnedPositions {
-		add(normal, n.of(0, positionEmbedding)+".weight", c.MaxPositions, d)
+		add(normal, 0, positionEmbedding, ".weight", c.MaxPositions, d)
 	}
 	for layer := range c.Layers {
 		if c.Norm.Before {
@@ -104,7 +106,7 @@ func (c Config) weights(n naming) []weight {
 			norm(layer, keyNorm, keys)
 		}
 		if a.Sinks {
-			add(normal, n.of(layer, sinks), a.Heads)
+			add(normal, layer, sinks, "", a.Heads)
 		}
 		linear(layer, outputProjection, d, queries, a.OutputBias)
 		if c.Norm.After {
@@ -116,10 +118,10 @@ func (c Config) weights(n naming) []weight {
 		switch m := c.MLP; {
 		case m.Experts > 0:
 			linear(layer, router, m.Experts, d, true)
-			add(normal, n.of(layer, expertGateUp), m.Experts, d, 2*m.Width)
-			add(zero, n.of(layer, expertGateUp)+"_bias", m.Experts, 2*m.Width)
-			add(normal, n.of(layer, expertDown), m.Experts, m.Width, d)
-			add(zero, n.of(layer, expertDown)+"_bias", m.Experts, d)
+			add(normal, layer, expertGateUp, "", m.Experts, d, 2*m.Width)
+			add(zero, layer, expertGateUp, "_bias", m.Experts, 2*m.Width)
+			add(normal, layer, expertDown, "", m.Experts, m.Width, d)
+			add(zero, layer, expertDown, "_bias", m.Experts, d)
 		case m.Gated && m.Projections != Separate:
 			linear(layer, gateUpProjection, 2*m.Width, d, m.Bias)
 			linear(layer, downProjection, d, m.Width, m.Bias)
@@ -137,9 +139,9 @@ func (c Config) weights(n naming) []weight {
 	norm(0, finalNorm, d)
 	switch {
 	case c.classifier():
-		add(normal, n.of(0, classifierHead)+".weight", c.Labels, d)
+		add(normal, 0, classifierHead, ".weight", c.Labels, d)
 	case !c.TiedHead:
-		add(normal, n.of(0, languageHead)+".weight", c.Vocabulary, d)
+		add(normal, 0, languageHead, ".weight", c.Vocabulary, d)
 	}
 	return list
 }
@@ -148,16 +150,17 @@ func (c Config) weights(n naming) []weight {
 // which older versions of transformers saved.
 var notParameters = []string{".attn.bias", ".attn.masked_bias", ".attention.bias", ".attention.masked_bias", ".rotary_emb.inv_freq"}
 
+func notParameter(name string) bool {
+	return slices.ContainsFunc(notParameters, func(ending string) bool { return strings.HasSuffix(name, ending) })
+}
+
 // parameters leaves out of a checkpoint's tensors those that are not parameters, and the head's weight where it is tied to the
 // embedding, to which it must then be equal.
 func (c Config) parameters(n naming, values map[string]*tensors.Tensor) (map[string]*tensors.Tensor, error) {
 	kept := map[string]*tensors.Tensor{}
 	for name, value := range values {
-		kept[name] = value
-		for _, ending := range notParameters {
-			if strings.HasSuffix(name, ending) {
-				delete(kept, name)
-			}
+		if !notParameter(name) {
+			kept[name] = value
 		}
 	}
 	tied, embedding := n.of(0, languageHead)+".weight", n.of(0, tokenEmbedding)+".weight"
