@@ -11,13 +11,14 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+	"pgregory.net/rapid"
 
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/gru"
 )
 
 // wantRefusal checks that err is an *interv.Error whose message has all of the words.
-func wantRefusal(t *testing.T, err error, words ...string) {
+func wantRefusal(t rapid.TB, err error, words ...string) {
 	t.Helper()
 	var refusal *interv.Error
 	if !errors.As(err, &refusal) {

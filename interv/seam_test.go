@@ -7,6 +7,7 @@ import (
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+	"pgregory.net/rapid"
 
 	"github.com/govene/govene/backend"
 	"github.com/govene/govene/interv"
@@ -50,7 +51,7 @@ func random(seed uint64, dimensions ...int) *tensors.Tensor {
 func flat(t *tensors.Tensor) []float32 { return tensors.MustCopyFlatData[float32](t) }
 
 // wantClose allows for a tolerance, relative to the largest number wanted where that is above 1.
-func wantClose(t *testing.T, what string, got, want []float32, tolerance float32) {
+func wantClose(t rapid.TB, what string, got, want []float32, tolerance float32) {
 	t.Helper()
 	if len(got) != len(want) {
 		t.Fatalf("%s: got %d elements, wanted %d", what, len(got), len(want))
