@@ -9,7 +9,8 @@ import (
 	"strings"
 
 	"github.com/gomlx/gomlx/core/tensors"
-	"github.com/gomlx/gomlx/core/tensors/numpy"
+
+	"github.com/govene/govene/internal/npz"
 )
 
 // LoadAutoencoder reads a trained sparse autoencoder and returns the intervention of its kind and size, with the parameters for
@@ -52,11 +53,12 @@ type saeConfig struct {
 
 func readSAE(path string) (*sae, error) {
 	if strings.HasSuffix(path, ".npz") {
-		values, err := numpy.FromNpzFile(path)
+		arrays, err := npz.Read(path)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
+			return nil, err
 		}
-		return &sae{tensors: values, jumps: true}, nil
+		values, err := toTensors(path, arrays)
+		return &sae{tensors: values, jumps: true}, err
 	}
 	text, err := os.ReadFile(filepath.Join(path, "cfg.json"))
 	if err != nil {

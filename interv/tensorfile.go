@@ -46,8 +46,13 @@ func tensorsFrom(path string, data []byte) (map[string]*tensors.Tensor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	values := map[string]*tensors.Tensor{}
-	for _, t := range file.Tensors {
+	return toTensors(path, file.Tensors)
+}
+
+// toTensors converts what was read from a file, by name.
+func toTensors(path string, list []safetensors.Tensor) (values map[string]*tensors.Tensor, err error) {
+	values = map[string]*tensors.Tensor{}
+	for _, t := range list {
 		if values[t.Name], err = toTensor(t); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
