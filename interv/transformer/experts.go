@@ -12,7 +12,7 @@ import (
 func (l layer) experts(x *Node) *Node {
 	scores := l.linear(router, l.at(RouterInput, x))
 	best := largest(scores, l.config.MLP.ExpertsPerToken)
-	shares := Softmax(Where(best, scores, AddScalar(ZerosLike(scores), -1e30)), -1)
+	shares := Softmax(Where(best, scores, Scalar(scores.Graph(), scores.DType(), -1e30)), -1)
 	shares = l.at(RouterOutput, shares) // [batch, positions, experts]
 	x = l.at(ExpertInput, x)
 	shares = l.tap.Rows(shares)

@@ -262,7 +262,8 @@ func gemma2Config(f *fields) Config {
 func gemma3Config(f *fields) Config {
 	only(f, "use_bidirectional_attention", false)
 	c := f.gemma(1000000)
-	c.Attention.Cap, c.LogitCap = optional(f, "attn_logit_softcapping", 0.0), optional(f, "final_logit_softcapping", 0.0)
+	only(f, "attn_logit_softcapping", 0.0) // which transformers reads and does not apply
+	c.LogitCap = optional(f, "final_logit_softcapping", 0.0)
 	c.Attention.Norm = HeadQueryKeyNorm
 	pattern := max(1, getOr(f, "sliding_window_pattern", getOr(f, "_sliding_window_pattern", 6)))
 	c.Attention.Windows = f.windows(c.Layers, optional(f, "sliding_window", 4096), func(layer int) bool { return (layer+1)%pattern != 0 })

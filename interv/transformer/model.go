@@ -163,7 +163,8 @@ func (l layer) attention(x *Node) *Node {
 		k, v = l.cached(keysOf(l.index), k), l.cached(valuesOf(l.index), v)
 	}
 	scores := capped(MulScalar(grouped(q, k, -1), a.Scale), a.Cap)
-	scores = Add(scores, l.rows(l.sequence.mask(a.Windows[l.index])))
+	sees := BroadcastToDims(l.rows(l.sequence.sees(a.Windows[l.index])), scores.Shape().Dimensions...)
+	scores = Where(sees, scores, Scalar(scores.Graph(), scores.DType(), -1e30))
 	weights := l.at(AttentionWeight, l.probabilities(scores))
 	mixed := l.at(HeadAttentionValueOutput, grouped(weights, l.tap.Rows(v), -2))
 	return l.at(AttentionOutput, l.linear(outputProjection, l.at(AttentionValueOutput, sideBySide(mixed))))

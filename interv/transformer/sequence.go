@@ -17,7 +17,7 @@ type sequence struct {
 	real      *Node // which columns are not padding, [batch, keys] bool; nil if all are
 	positions *Node // of the queries, [batch or 1, queries]
 
-	masks     map[int]*Node
+	masks     map[int]*Node // by window
 	rotations map[Rotary]rotation
 }
 
@@ -60,21 +60,22 @@ func newSequence(like *Node, queries, keys int, offset *Node, inputs interv.Node
 	return s
 }
 
-// mask is what is added to scores: 0 where a query sees a key and −10³⁰ elsewhere, [batch or 1, 1, queries, keys].
-func (s *sequence) mask(window int) *Node {
+// sees tells which keys a query sees, [batch or 1, 1, queries, keys]: those at or before it, fewer than window columns away (0 for any
+// number), that are not padding.
+func (s *sequence) sees(window int) *Node {
 	if s.masks[window] == nil {
 		query, key := ExpandDims(s.columns, -1), ExpandDims(s.keys, 1)
-		query, key = BroadcastToDims(query, 1, query.Shape().Dim(1), key.Shape().Dim(2)), BroadcastToDims(key, 1, query.Shape().Dim(1), key.Shape().Dim(2))
+		dimensions := []int{1, query.Shape().Dim(1), key.Shape().Dim(2)}
+		query, key = BroadcastToDims(query, dimensions...), BroadcastToDims(key, dimensions...)
 		sees := LessOrEqual(key, query)
 		if window > 0 {
 			sees = LogicalAnd(sees, LessThan(Sub(query, key), Scalar(query.Graph(), query.DType(), window)))
 		}
 		if s.real != nil {
-			dimensions := []int{s.real.Shape().Dim(0), query.Shape().Dim(1), key.Shape().Dim(2)}
+			dimensions[0] = s.real.Shape().Dim(0)
 			sees = LogicalAnd(BroadcastToDims(sees, dimensions...), BroadcastToDims(ExpandDims(s.real, 1), dimensions...))
 		}
-		zero := Zeros(s.like.Graph(), shapes.Make(s.like.DType(), sees.Shape().Dimensions...))
-		s.masks[window] = ExpandDims(Where(sees, zero, AddScalar(zero, -1e30)), 1)
+		s.masks[window] = ExpandDims(sees, 1)
 	}
 	return s.masks[window]
 }

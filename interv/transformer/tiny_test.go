@@ -1,0 +1,151 @@
+package transformer_test
+
+import (
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/govene/govene/interv"
+	"github.com/govene/govene/interv/transformer"
+)
+
+// tiny has a config.json for every family and for what golden cases leave out.
+var tiny = map[string]string{
+	"gpt2": `{"model_type": "gpt2", "vocab_size": 23, "n_positions": 16, "n_embd": 12, "n_layer": 2, "n_head": 3}`,
+	"gpt_neox": `{"model_type": "gpt_neox", "vocab_size": 23, "max_position_embeddings": 16, "hidden_size": 24, "num_hidden_layers": 2,
+		"num_attention_heads": 3, "intermediate_size": 20, "rotary_pct": 0.5}`,
+	"gpt_neox, sequential": `{"model_type": "gpt_neox", "vocab_size": 23, "max_position_embeddings": 16, "hidden_size": 24, "num_hidden_layers": 2,
+		"num_attention_heads": 3, "intermediate_size": 20, "use_parallel_residual": false, "attention_bias": false, "hidden_act": "gelu_fast"}`,
+	"llama": llamaLike("llama", ""),
+	"llama 3": llamaLike("llama", `"attention_bias": true, "mlp_bias": true, "tie_word_embeddings": true, "rope_scaling": {"rope_type": "llama3",
+		"factor": 8, "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 8}`),
+	"mistral":     llamaLike("mistral", `"sliding_window": 3`),
+	"phi3":        llamaLike("phi3", `"partial_rotary_factor": 0.5`),
+	"qwen2":       llamaLike("qwen2", `"use_sliding_window": true, "sliding_window": 3, "max_window_layers": 1`),
+	"qwen3":       llamaLike("qwen3", `"head_dim": 6`),
+	"olmo2":       llamaLike("olmo2", ""),
+	"gemma2":      llamaLike("gemma2", `"head_dim": 6, "sliding_window": 3, "query_pre_attn_scalar": 5, "attn_logit_softcapping": 4.0`),
+	"gemma3_text": llamaLike("gemma3_text", `"head_dim": 6, "sliding_window": 3, "sliding_window_pattern": 2, "final_logit_softcapping": 3.0`),
+	"gpt_oss":     llamaLike("gpt_oss", `"head_dim": 6, "num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": 3`),
+}
+
+func llamaLike(family, more string) string {
+	text := `{"model_type": "` + family + `", "vocab_size": 23, "max_position_embeddings": 16, "hidden_size": 16, "num_hidden_layers": 2,
+		"num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 20`
+	if more != "" {
+		text += ", " + more
+	}
+	return text + "}"
+}
+
+// tinyConfig is a config of the table; the name may end in ", classifier".
+func tinyConfig(name string) transformer.Config {
+	name, classifier := strings.CutSuffix(name, ", classifier")
+	text := tiny[name]
+	if classifier {
+		text = strings.TrimSuffix(text, "}") + `, "architectures": ["XForSequenceClassification"], "id2label": {"0": "a", "1": "b", "2": "c"}}`
+	}
+	return transformer.MustParseConfig(text)
+}
+
+// tinyModel is a model with weights that are far from doing nothing, float32 or float64.
+func tinyModel[T float32 | float64](t testing.TB, name string) *transformer.Model {
+	t.Helper()
+	config := tinyConfig(name)
+	source := rand.New(rand.NewPCG(5, 7))
+	shapes := transformer.MustNew(config, 0).Weights()
+	values := map[string]*tensors.Tensor{}
+	for _, name := range shapes.Names() {
+		shape := shapes.Tensor(name).Shape()
+		flat := make([]T, shape.Size())
+		for i := range flat {
+			flat[i] = T(0.4 * source.NormFloat64())
+			if shape.Rank() == 1 && strings.HasSuffix(name, "weight") {
+				flat[i]++
+			}
+		}
+		values[name] = tensors.FromFlatDataAndDimensions(flat, shape.Dimensions...)
+	}
+	model, err := transformer.WithWeights(config, values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return model
+}
+
+// eachFamily runs a test for every config of the table.
+func eachFamily(t *testing.T, test func(t *testing.T, name string)) {
+	for _, name := range slices.Sorted(maps.Keys(tiny)) {
+		t.Run(name, func(t *testing.T) { test(t, name) })
+	}
+}
+
+// build runs a graph of a model: its weights and inputs are the graph's parameters.
+func build(t testing.TB, model *transformer.Model, inputs interv.Inputs, graph func(weights, inputs interv.Nodes) []*Node) []*tensors.Tensor {
+	t.Helper()
+	if _, err := model.Check(inputs); err != nil {
+		t.Fatal(err)
+	}
+	g := NewGraph(engine, "test")
+	weights, nodes, feed := interv.Nodes{}, interv.Nodes{}, ParamsMap{}
+	for name, value := range model.Weights().All() {
+		weights[name] = Parameter(g, "weight "+name, value.Shape())
+		feed[weights[name]] = value
+	}
+	for name, value := range inputs {
+		nodes[name] = Parameter(g, "input "+name, value.Shape())
+		feed[nodes[name]] = value
+	}
+	if err := g.Compile(graph(weights, nodes)...); err != nil {
+		t.Fatal(err)
+	}
+	return g.RunWithMap(feed)
+}
+
+// forward is the output of a run with a tap.
+func forward(t testing.TB, model *transformer.Model, inputs interv.Inputs, tap *interv.Tap) []float32 {
+	t.Helper()
+	return tensors.MustCopyFlatData[float32](build(t, model, inputs, func(weights, inputs interv.Nodes) []*Node {
+		return []*Node{model.Forward(weights, inputs, tap)}
+	})[0])
+}
+
+// tokens are ids of a batch.
+func tokens(batch, length int) interv.Inputs {
+	ids := make([]int32, batch*length)
+	for i := range ids {
+		ids[i] = int32((7*i*i + 3*i + 1) % 23)
+	}
+	return interv.Inputs{"input_ids": tensors.FromFlatDataAndDimensions(ids, batch, length)}
+}
+
+// withMask adds an attention mask: example i has tokens in positions starts[i] to ends[i]-1.
+func withMask(inputs interv.Inputs, starts, ends []int) interv.Inputs {
+	shape := inputs["input_ids"].Shape()
+	mask := make([]int32, shape.Size())
+	for example := range starts {
+		for position := starts[example]; position < ends[example]; position++ {
+			mask[example*shape.Dim(1)+position] = 1
+		}
+	}
+	inputs = maps.Clone(inputs)
+	inputs["attention_mask"] = tensors.FromFlatDataAndDimensions(mask, shape.Dimensions...)
+	return inputs
+}
+
+func wantClose(t *testing.T, what string, got, want []float32, tolerance float32) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%s: got %d elements, wanted %d", what, len(got), len(want))
+	}
+	for i := range want {
+		if d := got[i] - want[i]; !(d <= tolerance && -d <= tolerance) {
+			t.Fatalf("%s: element %d: got %g, wanted %g", what, i, got[i], want[i])
+		}
+	}
+}
