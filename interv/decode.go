@@ -214,6 +214,7 @@ func (g *generation) run(call Call) (*Result, error) {
 		return nil, err
 	}
 	for i, name := range sortedKeys(g.state) {
+		g.state[name].MustFinalizeAll() // nobody else has seen it
 		g.state[name] = next[i]
 	}
 	g.out.Collected = append(g.out.Collected, result.Collected)

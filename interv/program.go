@@ -2,6 +2,8 @@ package interv
 
 import (
 	"fmt"
+	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/gomlx/compute"
@@ -70,6 +72,9 @@ func (build *builder) forward(inputs Nodes, tap *Tap) (output *Node) {
 // compile builds and compiles the program for calls like b and a task, which may be nil.
 func (iv *Intervenable) compile(b *bound, t task) (p *program, err error) {
 	start := time.Now()
+	if err = iv.model.Weights().upload(iv.backend); err != nil {
+		return nil, err
+	}
 	p = &program{graph: NewGraph(iv.backend, "govene")}
 	build := &builder{iv: iv, program: p, call: b, weights: Nodes{}, owned: map[parameterKey]*Node{}}
 	var results []*Node
@@ -174,5 +179,25 @@ func (p *program) run(backend compute.Backend, e *execution) (results []*tensors
 		}
 	}
 	err = exceptions.TryCatch[error](func() { results = p.graph.RunWithBuffers(buffers, make([]bool, len(buffers)), 0) })
+	collectGarbage(results)
 	return results, err
+}
+
+// handedOut counts the bytes of results since garbage was last collected.
+var handedOut atomic.Uintptr
+
+// collectAfter is how many bytes of results may wait for Go's garbage collector.
+const collectAfter = 64 << 20
+
+// collectGarbage frees results that nobody holds any more. They lie outside of Go's heap, whose collector does not see how large they are:
+// left to itself it would come so late that a loop over calls fills the memory.
+func collectGarbage(results []*tensors.Tensor) {
+	var size uintptr
+	for _, t := range results {
+		size += uintptr(t.Memory())
+	}
+	if handedOut.Add(size) > collectAfter {
+		handedOut.Store(0)
+		runtime.GC()
+	}
 }

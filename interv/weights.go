@@ -3,8 +3,10 @@ package interv
 import (
 	"fmt"
 	"maps"
+	"runtime/debug"
 	"slices"
 
+	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -70,6 +72,27 @@ func (w *Weights) Tensor(name string) *tensors.Tensor { return w.tensors[name] }
 
 // DType is the element type of the weights, and so of the model's activations.
 func (w *Weights) DType() dtypes.DType { return w.dtype }
+
+// upload moves the weights to the device, where they are not already. On the way there are two copies of a tensor; Go's is given back to the
+// system as it goes, so that there are never two of all.
+func (w *Weights) upload(backend compute.Backend) error {
+	const giveBackAfter = 64 << 20
+	var waiting uintptr
+	for _, name := range w.names {
+		t := w.tensors[name]
+		if t.IsOnDevice(0) {
+			continue
+		}
+		if _, err := t.Buffer(backend, 0); err != nil {
+			return Within("weights, "+name, err)
+		}
+		if waiting += uintptr(t.Memory()); waiting > giveBackAfter {
+			debug.FreeOSMemory()
+			waiting = 0
+		}
+	}
+	return nil
+}
 
 // Size is the number of parameters.
 func (w *Weights) Size() int {
