@@ -103,9 +103,9 @@ func tangent(r, g *Node) *Node {
 // retract returns the matrix with orthonormal columns nearest to x = R + Δ, [d, k], for orthonormal R and Δ tangent at R: its polar
 // factor X (XᵀX)^(-1/2). As XᵀX = I + ΔᵀΔ, the singular values of X are at least 1; divided by a bound on the largest they lie in
 // (0, 1], where the Newton–Schulz iteration X ← X (3 I − XᵀX)/2 takes them to 1 (Higham, "Functions of Matrices", 2008, section 8.3).
-// The bound is the root of the largest row sum of |XᵀX|. An ordinary step of training needs three or four iterations. It has no
-// gradient.
-func retract(x *Node) *Node {
+// The bound is the root of the largest row sum of |XᵀX|. An ordinary step of training needs three or four iterations; a Δ so large that
+// the iteration ends before the columns are orthonormal has not converged. It has no gradient.
+func retract(x *Node) (retracted, converged *Node) {
 	g, size := x.Graph(), x.Shape().Dim(1)
 	gramOf := func(x *Node) *Node { return DotGeneral(x, []int{0}, nil, x, []int{0}, nil) }
 	iterate := func(x, gram, a, b *Node) *Node { return Sub(Mul(x, a), Mul(project(x, gram), b)) }
@@ -136,7 +136,8 @@ func retract(x *Node) *Node {
 		return []*Node{Add(round, one), one, rounds, next, gramOf(next), identity, a, b, bound}
 	})
 	near := While(goOn, once, state...)
-	return iterate(near[3], near[4], state[6], state[7])
+	converged = LessOrEqual(ReduceAllSum(Square(Sub(near[4], state[5]))), MulScalar(state[8], 4)) // not a matter of rounding
+	return iterate(near[3], near[4], state[6], state[7]), converged
 }
 
 // The iteration ends when the Frobenius norm of XᵀX − I is so small that one more, which squares it, leaves rounding alone; the norm

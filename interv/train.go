@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
 	"math"
 	"sync"
 
@@ -91,8 +92,8 @@ func (t *Trainer) Steps() int {
 	return t.steps
 }
 
-// Step makes one call and moves every trainable parameter that took part against its gradient. It returns the loss before the update;
-// one that is not finite is an error, and then nothing is updated.
+// Step makes one call and moves every trainable parameter that took part against its gradient. It returns the loss before the update. A
+// loss or an update that is not finite is an error, and then nothing is updated.
 func (t *Trainer) Step(call Call) (float64, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -113,12 +114,17 @@ func (t *Trainer) Step(call Call) (float64, error) {
 	if math.IsNaN(loss) || math.IsInf(loss, 0) {
 		return loss, &Error{Where: fmt.Sprintf("training step %d", t.steps), Axis: "loss", Got: fmt.Sprint(loss), Wanted: "a finite number"}
 	}
-	changed := parameterValues{}
+	changed, state := parameterValues{}, maps.Clone(t.state)
 	for i, key := range keys {
-		changed[key] = added[1+3*i]
-		t.state[key] = moments{added[2+3*i], added[3+3*i]}
+		updated := added[1+4*i : 5+4*i]
+		if floats(updated[3])[0] == 0 {
+			return loss, &Error{Where: fmt.Sprintf("training step %d", t.steps), Axis: "update of " + key.String(), Got: "one that is not finite or by far too large",
+				Wanted: "a finite gradient, and a rate that is not far above 1"}
+		}
+		changed[key], state[key] = updated[0], moments{updated[1], updated[2]}
 	}
 	t.iv.replace(changed)
+	t.state = state
 	t.steps++
 	return loss, nil
 }
@@ -190,7 +196,7 @@ type trainingTask struct {
 
 func (t *trainingTask) key() string { return fmt.Sprintf("training %d%s ", t.id, t.frozen) }
 
-// build adds the loss, then for each trained parameter its new value and moments.
+// build adds the loss, then for each trained parameter its new value, its moments, and 1 if all of them are sound.
 func (t *trainingTask) build(b *builder, o Outcome) []*Node {
 	value := t.loss(o)
 	checkLoss(value)
@@ -224,10 +230,13 @@ func (t *trainingTask) build(b *builder, o Outcome) []*Node {
 			update = tangent(p, update)
 		}
 		p = Sub(p, Mul(rate, update))
+		sound := LogicalAnd(LogicalAll(IsFinite(p)), LogicalAll(IsFinite(square)))
 		if orthonormal {
-			p = retract(p)
+			var converged *Node
+			p, converged = retract(p)
+			sound = LogicalAnd(sound, converged)
 		}
-		results = append(results, p, mean, square)
+		results = append(results, p, mean, square, ConvertDType(sound, p.DType()))
 	}
 	return results
 }
