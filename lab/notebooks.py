@@ -52,7 +52,7 @@ def main():
             verdict, well = handle(path, arguments.timeout)
         except Failure as failure:
             verdict, well = str(failure), False
-        print(f"{path}: {verdict} ({time.monotonic() - started:.0f} s)", flush=True)
+        print(f"{os.path.relpath(path)}: {verdict} ({time.monotonic() - started:.0f} s)", flush=True)
         failed += not well
     if not notebooks:
         print("There are no notebooks.")
@@ -79,7 +79,7 @@ def check(path, timeout):
         lines = list(difference(old, new))
         if lines:
             differences += 1
-            print(f"{path}: {title(number, new)}\n" + "\n".join(lines))
+            print(f"{os.path.relpath(path)}: {title(number, new)}\n" + "\n".join(lines))
     if differences:
         return f"{differences} of {len(committed.cells)} cells differ from what is committed", False
     return "as committed", True
