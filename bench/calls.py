@@ -73,4 +73,5 @@ not in the times. {", ".join(versions)}."""
     )
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,6 @@
 // Command transformer times GPT-2 small with random weights and prints one line of JSON for each measurement: a clean run with all
 // logits, a run with one position of one block patched from a source, and greedy generation. GOMLX_BACKEND chooses the backend; the twin
-// of gpt2.py.
+// of transformer_pytorch.py.
 package main
 
 import (
