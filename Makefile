@@ -2,6 +2,7 @@
 # make notebooks  runs all notebooks and compares what they put out with what is committed
 # make test       all checks
 # make bench      times the tutorial's calls against pyvene and a notebook's cells; writes bench/RESULTS.md
+# make bench-transformer   times GPT-2 small against PyTorch and pyvene; writes bench/TRANSFORMER.md
 # make plugin     fetches the XLA plugin alone
 PLUGIN = cpu
 export GOMLX_NO_AUTO_INSTALL = 1
@@ -11,7 +12,7 @@ ifeq ($(shell go env GOARCH),amd64)
 export GOEXPERIMENT = simd
 endif
 
-.PHONY: help setup lab notebooks test bench plugin
+.PHONY: help setup lab notebooks test bench bench-transformer plugin
 
 help:
 	@sed -n '/^#/!q; s/^# //p' Makefile
@@ -30,6 +31,9 @@ notebooks: setup
 
 bench: setup
 	@bench/run.sh
+
+bench-transformer: setup
+	@bench/transformer.sh
 
 # The race detector runs without XLA, whose plugin aborts at exit under it, and without a check of pointers that the Go backend's SIMD fails.
 test: setup

@@ -197,7 +197,16 @@ func (s Stats) String() string {
 	return fmt.Sprintf("%d programs compiled in %v, %d calls", s.Programs, s.Compiling.Round(time.Millisecond), s.Calls)
 }
 
-// Stats counts programs and calls.
+// Stats counts programs and calls, those of generations included.
 func (iv *Intervenable) Stats() Stats {
-	return Stats{Programs: int(iv.compiled.Load()), Compiling: time.Duration(iv.compiling.Load()), Calls: int(iv.calls.Load())}
+	stats := Stats{Programs: int(iv.compiled.Load()), Compiling: time.Duration(iv.compiling.Load()), Calls: int(iv.calls.Load())}
+	iv.mu.Lock()
+	defer iv.mu.Unlock()
+	if iv.chunked != nil {
+		chunks := iv.chunked.Stats()
+		stats.Programs += chunks.Programs
+		stats.Compiling += chunks.Compiling
+		stats.Calls += chunks.Calls
+	}
+	return stats
 }

@@ -93,6 +93,11 @@ func TestStopStreamAndPrograms(t *testing.T) {
 	if got := everything.Tokens.Shape().Dim(1); got != 4 {
 		t.Errorf("both stopped at once, and yet there are %d columns, wanted 4", got)
 	}
+	before := iv.Stats().Programs
+	iv.MustGenerate(interv.Call{Base: padded([][]int32{{5, 5, 5}, {2, 6}}, 3, true)}, interv.Generation{NewTokens: 20})
+	if after := iv.Stats().Programs; before < 2 || after != before {
+		t.Errorf("got %d programs and then %d, wanted that other prompts of the same shape compile none", before, after)
+	}
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := iv.Generate(canceled, interv.Call{Base: base}, how); !errors.Is(err, context.Canceled) {
