@@ -171,6 +171,7 @@ func (s side) rectangles(heads, positions [][]int) (units, error) {
 	if s.heads > 0 {
 		u.shape = []int{mostHeads, mostPositions}
 	}
+	u.rows = make([]int, 0, len(u.each)*mostHeads*mostPositions)
 	for i := range u.each {
 		for h := range mostHeads {
 			for k := range mostPositions {
@@ -192,22 +193,26 @@ func (s side) check(rows [][]int, noun string, count int, real func(example int)
 		return &Error{Axis: s.axis, Got: fmt.Sprintf("%d examples", len(rows)), Wanted: fmt.Sprintf("%d, the batch", s.extent.Batch)}
 	}
 	for i, row := range rows {
-		wanted := fmt.Sprintf("0 to %d", count-1)
 		start, end := 0, 0
 		if real != nil {
 			start, end = real(i)
-			wanted += fmt.Sprintf(", or -1 to %d from the end", start-end)
+		}
+		refuse := func(got, wanted string) error {
+			return &Error{Axis: fmt.Sprintf("%s of example %d", s.axis, i), Got: noun + " " + got, Wanted: wanted}
 		}
 		for k, n := range row {
-			axis := fmt.Sprintf("%s of example %d", s.axis, i)
 			if n < 0 {
 				n += end
 			}
 			if row[k] < 0 && n < start || n >= count || n < 0 {
-				return &Error{Axis: axis, Got: fmt.Sprintf("%s %d", noun, row[k]), Wanted: wanted}
+				wanted := fmt.Sprintf("0 to %d", count-1)
+				if real != nil {
+					wanted += fmt.Sprintf(", or -1 to %d from the end", start-end)
+				}
+				return refuse(fmt.Sprint(row[k]), wanted)
 			}
 			if row[k] = n; !s.repeats && slices.Contains(row[:k], n) {
-				return &Error{Axis: axis, Got: fmt.Sprintf("%s %d twice", noun, n), Wanted: "each at most once"}
+				return refuse(fmt.Sprintf("%d twice", n), "each at most once")
 			}
 		}
 	}
