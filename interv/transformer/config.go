@@ -111,6 +111,12 @@ func (c Config) name() string {
 	return c.Family + " language model"
 }
 
+// The most that a size can be: far above all models, and low enough to compute with.
+const (
+	largeSize  = 1 << 30
+	manyLayers = 1 << 14
+)
+
 // validate refuses sizes that no model can have and parts that do not fit together.
 func (c Config) validate() error {
 	wrong := func(axis string, got any, wanted string, args ...any) error {
@@ -122,14 +128,15 @@ func (c Config) validate() error {
 	}
 	a := c.Attention
 	for _, size := range []struct {
-		name string
-		size int
+		name     string
+		size, at int // at most
 	}{
-		{"Vocabulary", c.Vocabulary}, {"Width", c.Width}, {"Layers", c.Layers}, {"MaxPositions", c.MaxPositions}, {"MLP.Width", c.MLP.Width},
-		{"Attention.Heads", a.Heads}, {"Attention.KeyValueHeads", a.KeyValueHeads}, {"Attention.HeadWidth", a.HeadWidth},
+		{"Vocabulary", c.Vocabulary, largeSize}, {"Width", c.Width, largeSize}, {"Layers", c.Layers, manyLayers},
+		{"MaxPositions", c.MaxPositions, largeSize}, {"MLP.Width", c.MLP.Width, largeSize}, {"Attention.Heads", a.Heads, largeSize},
+		{"Attention.KeyValueHeads", a.KeyValueHeads, largeSize}, {"Attention.HeadWidth", a.HeadWidth, largeSize},
 	} {
-		if size.size < 1 {
-			return wrong(size.name, size.size, "at least 1")
+		if size.size < 1 || size.size > size.at {
+			return wrong(size.name, size.size, "1 to %d", size.at)
 		}
 	}
 	switch {
@@ -165,7 +172,7 @@ func (c Config) validate() error {
 	}
 	for _, w := range c.weights(naming{f, f.base}) {
 		if f.names[w.part] == "" {
-			return wrong("Family", fmt.Sprintf("%s with a %s", c.Family, w.part), "parts that checkpoints of the family have")
+			return wrong("Family", fmt.Sprintf("%s with %s", c.Family, w.part), "parts that checkpoints of the family have")
 		}
 	}
 	if c.LearnedPositions {

@@ -186,7 +186,7 @@ func (f *fields) windows(layers, size int, windowed func(layer int) bool) []int 
 		f.fail("layer_types", fmt.Sprintf("%d layers", len(types)), fmt.Sprint(layers))
 		return nil
 	}
-	if layers < 1 { // refused later
+	if layers < 1 || layers > manyLayers { // refused later
 		return nil
 	}
 	windows := make([]int, layers)

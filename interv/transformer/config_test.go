@@ -1,0 +1,121 @@
+package transformer_test
+
+import (
+	"encoding/json"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/govene/govene/interv"
+	"github.com/govene/govene/interv/transformer"
+)
+
+// wantRefusal checks that err is an *interv.Error whose message, one line, has all of the words.
+func wantRefusal(t *testing.T, err error, words ...string) {
+	t.Helper()
+	var refusal *interv.Error
+	if !errors.As(err, &refusal) {
+		t.Fatalf("got %v, wanted an *interv.Error", err)
+	}
+	for _, word := range words {
+		if !strings.Contains(err.Error(), word) {
+			t.Errorf("got %q, wanted it to say %q", err, word)
+		}
+	}
+	if strings.Contains(err.Error(), "\n") {
+		t.Errorf("got %q, wanted one line", err)
+	}
+}
+
+func TestConfigRefusals(t *testing.T) {
+	for name, c := range map[string]struct {
+		text  string
+		words []string
+	}{
+		"unknown family":      {`{"model_type": "lama"}`, []string{"config.json", "model_type", `"lama"`, "gemma2", `did you mean "llama"`}},
+		"no family":           {`{"vocab_size": 3}`, []string{"model_type", "no such field"}},
+		"size left out":       {`{"model_type": "llama", "vocab_size": 23, "hiden_size": 16}`, []string{"hidden_size", "no such field", `did you mean "hiden_size"`}},
+		"size of no integer":  {llamaLike("llama", `"head_dim": "six"`), []string{"head_dim", `"six"`, "int"}},
+		"size of 0":           {llamaLike("llama", `"head_dim": -1`), []string{"Attention.HeadWidth", "got -1", "1 to "}},
+		"too many layers":     {strings.Replace(llamaLike("llama", ""), `"num_hidden_layers": 2`, `"num_hidden_layers": 2000000000`, 1), []string{"Layers", "got 2000000000"}},
+		"heads of no size":    {strings.Replace(llamaLike("llama", ""), `"hidden_size": 16`, `"hidden_size": 18`, 1), []string{"attention heads", "got 4", "18"}},
+		"groups of no size":   {strings.Replace(llamaLike("llama", ""), `value_heads": 2`, `value_heads": 3`, 1), []string{"KeyValueHeads", "got 3", "the 4 query heads"}},
+		"activation":          {llamaLike("llama", `"hidden_act": "sili"`), []string{"hidden_act", `"sili"`, `did you mean "silu"`}},
+		"layers of no number": {llamaLike("gemma2", `"layer_types": ["full_attention"]`), []string{"layer_types", "1 layers", "2"}},
+		"layer of no type":    {llamaLike("gemma2", `"layer_types": ["full_attention", "chunked_attention"]`), []string{"layer_types of layer 1", "chunked_attention"}},
+		"scaling":             {llamaLike("llama", `"rope_scaling": {"rope_type": "longrope", "factor": 2}`), []string{"Rotary.Scaling", `"longrope"`, "llama3, yarn"}},
+		"scaling factor":      {llamaLike("llama", `"rope_scaling": {"rope_type": "linear"}`), []string{"Rotary.Factor", "got 0"}},
+		"scaling frequencies": {llamaLike("llama", `"rope_scaling": {"rope_type": "llama3", "factor": 2, "low_freq_factor": 4, "high_freq_factor": 1}`),
+			[]string{"Rotary.LowFrequency", "got 4"}},
+		"rotation of odd width": {llamaLike("llama", `"partial_rotary_factor": 0.75`), []string{"Rotary.Width", "got 3", "even number"}},
+		"another computation":   {strings.TrimSuffix(tiny["gpt2"], "}") + `, "scale_attn_by_inverse_layer_idx": true}`, []string{"scale_attn_by_inverse_layer_idx", "got true"}},
+		"cap not applied":       {llamaLike("gemma3_text", `"attn_logit_softcapping": 3.0`), []string{"attn_logit_softcapping", "got 3"}},
+		"quantized":             {llamaLike("llama", `"quantization_config": {"bits": 4}`), []string{"quantization_config", "floating-point"}},
+		"another head":          {llamaLike("llama", `"architectures": ["LlamaForTokenClassification"]`), []string{"architectures", "LlamaForTokenClassification"}},
+		"too many experts":      {llamaLike("gpt_oss", `"num_local_experts": 2, "num_experts_per_tok": 3`), []string{"ExpertsPerToken", "got 3", "2 experts"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := transformer.ParseConfig([]byte(c.text))
+			wantRefusal(t, err, c.words...)
+		})
+	}
+	if _, err := transformer.ParseConfig([]byte(`{"model_type": `)); err == nil {
+		t.Error("half a file passed")
+	}
+}
+
+// A config has the config.json that it was read from, as long as it is what was read.
+func TestConfigKeepsItsFile(t *testing.T) {
+	eachFamily(t, func(t *testing.T, name string) {
+		config := tinyConfig(name)
+		text, err := json.Marshal(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again := transformer.MustParseConfig(string(text)); again.Catalogue().Model != config.Catalogue().Model || !reflect.DeepEqual(again.Attention, config.Attention) {
+			t.Errorf("got %v, wanted %v", again, config)
+		}
+		config.Attention.Cap = 2
+		if _, err := config.MarshalJSON(); err == nil {
+			t.Error("a changed config passed")
+		}
+	})
+	changed := tinyConfig("llama")
+	changed.Attention.Sinks = true
+	_, err := transformer.New(changed, 1)
+	wantRefusal(t, err, "Family", "llama with attention sinks")
+}
+
+// What later versions of transformers write says the same.
+func TestConfigsOfLaterVersions(t *testing.T) {
+	for name, c := range map[string]struct{ earlier, later string }{
+		"llama": {llamaLike("llama", `"rope_theta": 500.0, "rope_scaling": {"rope_type": "linear", "factor": 2.0}`),
+			llamaLike("llama", `"rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 500.0}`)},
+		"gpt_neox": {strings.TrimSuffix(tiny["gpt_neox"], "}") + `, "rotary_emb_base": 300}`,
+			strings.TrimSuffix(tiny["gpt_neox"], "}") + `, "rope_parameters": {"rope_type": "default", "rope_theta": 300.0, "partial_rotary_factor": 0.5}}`},
+		"gemma3_text": {llamaLike("gemma3_text", `"head_dim": 6, "rope_theta": 500.0, "rope_local_base_freq": 70.0`),
+			llamaLike("gemma3_text", `"head_dim": 6, "rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 500.0},
+				"sliding_attention": {"rope_type": "default", "rope_theta": 70.0}}`)},
+	} {
+		earlier, later := transformer.MustParseConfig(c.earlier), transformer.MustParseConfig(c.later)
+		if !reflect.DeepEqual(earlier.Attention, later.Attention) {
+			t.Errorf("%s: got %+v, wanted %+v", name, later.Attention, earlier.Attention)
+		}
+	}
+}
+
+func FuzzParseConfig(f *testing.F) {
+	for _, text := range tiny {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		config, err := transformer.ParseConfig(data)
+		if err != nil {
+			return
+		}
+		if len(config.Catalogue().All()) == 0 {
+			t.Error("a model without sites")
+		}
+	})
+}
