@@ -2,6 +2,7 @@ package transformer
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/govene/govene/interv"
 )
@@ -98,6 +99,12 @@ type MLP struct {
 	Experts         int     // of a mixture; 0 for a plain MLP [num_local_experts]
 	ExpertsPerToken int     // how many of them each token is given to [num_experts_per_tok]
 	Limit           float64 // L: experts compute (clamp(up, ±L) + 1) ⊙ g·σ(1.702g) with g = min(gate, L)
+}
+
+// clone is a copy that shares nothing.
+func (c Config) clone() Config {
+	c.Attention.Windows, c.source = slices.Clone(c.Attention.Windows), slices.Clone(c.source)
+	return c
 }
 
 // classifier tells whether the model has a classifier's head.

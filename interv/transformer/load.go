@@ -65,7 +65,7 @@ func WithWeights(config Config, values map[string]*tensors.Tensor) (*Model, erro
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{config: config, naming: namingOf(f, func(name string) bool { return values[name] != nil })}
+	m := &Model{config: config.clone(), naming: namingOf(f, func(name string) bool { return values[name] != nil })}
 	kept, err := config.parameters(m.naming, values)
 	if err != nil {
 		return nil, interv.Within(config.name(), err)

@@ -33,7 +33,7 @@ type Model struct {
 var _ interv.Model = (*Model)(nil)
 
 // Config is what the model was made from.
-func (m *Model) Config() Config { return m.config }
+func (m *Model) Config() Config { return m.config.clone() }
 
 // Catalogue lists the model's sites.
 func (m *Model) Catalogue() interv.Catalogue { return m.config.Catalogue() }
