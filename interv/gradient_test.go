@@ -72,6 +72,8 @@ func gradientCases() map[string]slopes {
 			[][][]int{{{0}, {1}, {3}}}, interv.At(steps.Base), []string{"0.constant"}},
 		"constant in a rotated space":  {heads, "", one(attends, interv.Constant{Of: low, Trainable: true}, 0), nil, interv.At(two.Base), []string{"0.constant", "0.rotation"}},
 		"constant that is not trained": {heads, "", one(attends, interv.Constant{Of: low}, 0), nil, interv.At(two.Base), rotation},
+		"one's own, linked, subspaces": {heads, "", []interv.Representation{{Component: attends, Intervention: Gate{}, Link: "a"},
+			{Component: mlpOutput, Intervention: Gate{}, Link: "a"}}, [][][]int{{{0}, {1}, {3}}, {{3}, {2}, {0}}}, two, []string{"0.gate"}},
 
 		"linked at two layers, subspaces": {recurrent, "", []interv.Representation{cell(0, low, "a"), cell(1, low, "a")},
 			[][][]int{{{0}, {1}, {0}}, {{1}, {1}, {0}}}, steps, rotation},

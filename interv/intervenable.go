@@ -70,7 +70,11 @@ func New(backend compute.Backend, model Model, config Config) (*Intervenable, er
 		for j := range iv.declared[i] {
 			parameter := &iv.declared[i][j]
 			parameter.Value = ofDType(parameter.Value, model.Weights().DType())
-			values[parameterKey{i, parameter.Name}] = parameter.Value
+			key := parameterKey{i, parameter.Name}
+			if err := checkParameter(key, parameter.Kind, parameter.Value); err != nil {
+				return nil, Within(where(i, p.Representation), err)
+			}
+			values[key] = parameter.Value
 		}
 	}
 	iv.parameters.Store(&values)

@@ -59,16 +59,8 @@ func (iv *Intervenable) SetParameters(values map[string]*tensors.Tensor) error {
 		if !value.Shape().Equal(old.Shape()) {
 			return &Error{Where: "parameter " + name, Axis: "shape", Got: value.Shape().String(), Wanted: old.Shape().String()}
 		}
-		if err := CheckFinite("parameter "+name, value); err != nil {
+		if err := checkParameter(key, iv.kind(key), value); err != nil {
 			return err
-		}
-		if key.name == temperature && !(floats(value)[0] > 0) {
-			return &Error{Where: "parameter " + name, Axis: "value", Got: fmt.Sprint(floats(value)[0]), Wanted: "a number above 0"}
-		}
-		if iv.kind(key) == Orthonormal {
-			if err := checkOrthonormal(floats(value), value.Shape().Dim(0), value.Shape().Dim(1)); err != nil {
-				return Within("parameter "+name, err)
-			}
 		}
 		changed[key] = value
 	}
@@ -86,6 +78,21 @@ func (iv *Intervenable) SetParametersOf(representation int, values map[string]*t
 		named[parameterKey{iv.plan.representations[representation].owner, name}.String()] = ofDType(value, iv.model.Weights().DType())
 	}
 	return iv.SetParameters(named)
+}
+
+// checkParameter refuses a value that a parameter of the kind cannot have.
+func checkParameter(key parameterKey, kind Kind, value *tensors.Tensor) error {
+	where := "parameter " + key.String()
+	if err := CheckFinite(where, value); err != nil {
+		return err
+	}
+	if key.name == temperature && !(floats(value)[0] > 0) {
+		return &Error{Where: where, Axis: "value", Got: fmt.Sprint(floats(value)[0]), Wanted: "a number above 0"}
+	}
+	if kind == Orthonormal {
+		return Within(where, checkOrthonormal(floats(value), value.Shape().Dim(0), value.Shape().Dim(1)))
+	}
+	return nil
 }
 
 // replace swaps in new values without losing another goroutine's.
