@@ -8,6 +8,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/internal/checkpoint"
+	"github.com/govene/govene/internal/hub"
 	"github.com/govene/govene/interv"
 )
 
@@ -104,8 +105,14 @@ func (m *Model) Save(folder string) error {
 
 // Load reads a checkpoint as Hugging Face lays it out, in any floating-point type, as float32. It is given by its folder, or by its id
 // on the hub ("gpt2", "owner/name", "owner/name@revision"), which is taken from the cache if it is there.
-func Load(idOrFolder string) (*Model, error) {
-	folder, err := checkpoint.Resolve(idOrFolder, nil)
+func Load(idOrFolder string) (*Model, error) { return LoadWith(idOrFolder, nil) }
+
+// LoadWith is Load that tells how far it is; see [Bar].
+func LoadWith(idOrFolder string, progress Progress) (*Model, error) {
+	if progress == nil {
+		progress = func(string, int64, int64) {}
+	}
+	folder, err := checkpoint.Resolve(idOrFolder, hub.Progress(progress))
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +131,7 @@ func Load(idOrFolder string) (*Model, error) {
 			names = append(names, t.Name)
 		}
 	}
-	values, err := file.Load(nil, names...)
+	values, err := file.Load(func(done, total int64) { progress("weights", done, total) }, names...)
 	if err != nil {
 		return nil, err
 	}
@@ -133,4 +140,4 @@ func Load(idOrFolder string) (*Model, error) {
 }
 
 // MustLoad is Load that panics on an error.
-func MustLoad(folder string) *Model { return must(Load(folder)) }
+func MustLoad(idOrFolder string) *Model { return must(Load(idOrFolder)) }
