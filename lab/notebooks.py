@@ -24,6 +24,7 @@ LAB = CHECKOUT / ".lab"
 os.environ.pop("JUPYTER_PATH", None)
 for kind in "config", "data", "runtime":
     os.environ[f"JUPYTER_{kind.upper()}_DIR"] = str(LAB / "jupyter" / kind)
+os.environ["IPYTHONDIR"] = str(LAB / "jupyter" / "ipython")
 
 try:
     import nbformat
