@@ -140,11 +140,13 @@ func (file interventionJSON) intervention() (Intervention, error) {
 	if !ok {
 		return nil, UnknownName("", "intervention_type", file.Type, sortedKeys(registry))
 	}
+	settings := file.Settings
+	if len(settings) == 0 {
+		settings = json.RawMessage("{}") // for the type to say what it cannot do without
+	}
 	value := reflect.New(kind)
-	if len(file.Settings) > 0 {
-		if err := decodeStrictly(file.Settings, value.Interface()); err != nil {
-			return nil, Within(file.Type, err)
-		}
+	if err := decodeStrictly(settings, value.Interface()); err != nil {
+		return nil, Within(file.Type, err)
 	}
 	return value.Elem().Interface().(Intervention), nil
 }

@@ -30,22 +30,23 @@ func init() {
 }
 
 // Whatever is configured and called, outputs and collected activations are those that a slow, independent computation gives.
-func TestRandomScenariosAgainstTheOracle(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		s := drawScenario(t)
-		iv, err := interv.New(engine, s.model, s.config)
-		if err != nil {
-			t.Fatalf("%+v: %v", s.config, err)
-		}
-		if err := iv.SetParameters(s.someParameters(iv.Parameters())); err != nil {
-			t.Fatal(err)
-		}
-		result, err := iv.Run(s.call)
-		if err != nil {
-			t.Fatalf("%+v\n%+v\n%v", s.config, s.call.Locations, err)
-		}
-		compareOutcome(t, s, iv, result)
-	})
+func TestRandomScenariosAgainstTheOracle(t *testing.T) { rapid.Check(t, checkScenario) }
+
+// FuzzScenarios lets the fuzzer choose what rapid chooses otherwise.
+func FuzzScenarios(f *testing.F) { f.Fuzz(rapid.MakeFuzz(checkScenario)) }
+
+func checkScenario(t *rapid.T) {
+	s := drawScenario(t)
+	iv, err := interv.New(engine, s.model, s.config)
+	if err != nil {
+		t.Fatalf("%+v: %v", s.config, err)
+	}
+	must(t, iv.SetParameters(s.someParameters(iv.Parameters())))
+	result, err := iv.Run(s.call)
+	if err != nil {
+		t.Fatalf("%+v\n%+v\n%v", s.config, s.call.Locations, err)
+	}
+	compareOutcome(t, s, iv, result)
 }
 
 // someParameters draws values for parameters that start at a special one, such as 0.
