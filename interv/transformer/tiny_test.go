@@ -92,19 +92,20 @@ func build(t testing.TB, model *transformer.Model, inputs interv.Inputs, graph f
 		t.Fatal(err)
 	}
 	g := NewGraph(engine, "test")
-	weights, nodes, feed := interv.Nodes{}, interv.Nodes{}, ParamsMap{}
+	weights, nodes := interv.Nodes{}, interv.Nodes{}
+	var feed []any
 	for name, value := range model.Weights().All() {
 		weights[name] = Parameter(g, "weight "+name, value.Shape())
-		feed[weights[name]] = value
+		feed = append(feed, value)
 	}
 	for name, value := range inputs {
 		nodes[name] = Parameter(g, "input "+name, value.Shape())
-		feed[nodes[name]] = value
+		feed = append(feed, value)
 	}
 	if err := g.Compile(graph(weights, nodes)...); err != nil {
 		t.Fatal(err)
 	}
-	return g.RunWithMap(feed)
+	return g.Run(feed...)
 }
 
 // forward is the output of a run with a tap.
