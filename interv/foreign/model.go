@@ -1,0 +1,254 @@
+package foreign
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/support/exceptions"
+
+	"github.com/govene/govene/interv"
+)
+
+// Build adds one run of a model to a graph and returns its output, [batch, …]. It reads nothing but its arguments.
+type Build func(weights, inputs interv.Nodes) *Node
+
+// Model is a model whose graph function knows nothing of Govene. It is made by [New] or [FromStore], and is not changed by use.
+type Model struct {
+	description Description
+	weights     *interv.Weights
+
+	building sync.Mutex // so that build need not allow for two goroutines
+	build    Build
+}
+
+var _ interv.Model = (*Model)(nil)
+
+// New makes a model from a function that builds its graph and from the weights, float32 or all float64, which are kept, not copied. It
+// builds a small graph on the backend as a trial, without compiling or running it, and refuses a description that does not fit it.
+func New(backend compute.Backend, description Description, weights map[string]*tensors.Tensor, build Build) (*Model, error) {
+	if err := description.check(); err != nil {
+		return nil, err
+	}
+	var expected []interv.WeightShape
+	for _, name := range sortedKeys(weights) {
+		expected = append(expected, interv.WeightShape{Name: name, Dimensions: weights[name].Shape().Dimensions})
+	}
+	kept, err := interv.NewWeights(expected, weights)
+	if err != nil {
+		return nil, interv.Within(description.Name, err)
+	}
+	m := &Model{description: description, weights: kept, build: build}
+	if err := m.try(backend); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// MustNew is New that panics on an error.
+func MustNew(backend compute.Backend, description Description, weights map[string]*tensors.Tensor, build Build) *Model {
+	return must(New(backend, description, weights, build))
+}
+
+func must(m *Model, err error) *Model {
+	if err != nil {
+		panic(err)
+	}
+	return m
+}
+
+// try announces every site of a small run to a tap.
+func (m *Model) try(backend compute.Backend) error {
+	g := NewGraph(backend, "trial of "+m.description.Name)
+	defer g.Finalize()
+	return exceptions.TryCatch[error](func() {
+		weights := interv.Nodes{}
+		for _, name := range m.weights.Names() {
+			weights[name] = Parameter(g, "weight "+name, m.weights.Tensor(name).Shape())
+		}
+		m.Forward(weights, m.description.parameters(g), interv.NewTap(func(_ *interv.Tap, a interv.Activation) *Node { return a.Value }))
+	})
+}
+
+// parameters adds the inputs of a trial to a graph.
+func (d *Description) parameters(g *Graph) interv.Nodes {
+	inputs, e := interv.Nodes{}, d.trial()
+	for _, input := range d.Inputs {
+		inputs[input.Name] = Parameter(g, "input "+input.Name, shapes.Make(input.DType, e.of(input.Dims)...))
+	}
+	return inputs
+}
+
+// Catalogue lists the sites that the description declares.
+func (m *Model) Catalogue() interv.Catalogue { return m.description.catalogue() }
+
+// Weights are the model's tensors.
+func (m *Model) Weights() *interv.Weights { return m.weights }
+
+// Forward adds a run of the model to a graph; see [interv.Model]. The clean run is built first. Then each site is announced, in the
+// graph's order, and what depends on a changed one is built once more.
+func (m *Model) Forward(weights, inputs interv.Nodes, tap *interv.Tap) *Node {
+	run := m.run(weights, inputs)
+	if tap == nil {
+		return run.Output
+	}
+	replay := newReplay(run)
+	for _, l := range m.locate(run) {
+		l.announce(replay, tap)
+	}
+	output := replay.of(run.Output)
+	replay.checkClosures()
+	return output
+}
+
+// run adds a clean run to the graph, in an alias scope of its own.
+func (m *Model) run(weights, inputs interv.Nodes) *Run {
+	m.building.Lock()
+	defer m.building.Unlock()
+	e := m.description.extentOf(inputs)
+	var g *Graph
+	for _, input := range inputs {
+		g = input.Graph()
+	}
+	first, aliases := len(g.Nodes()), g.UniqueName("run")
+	g.PushAliasScope(aliases)
+	defer g.PopAliasScope()
+	output := m.build(weights, inputs)
+	if output == nil || output.Rank() == 0 || output.Shape().Dim(0) != e.batch {
+		panic(&interv.Error{Where: m.description.Name, Axis: "output", Got: fmt.Sprint(output), Wanted: "a node whose first axis is the batch"})
+	}
+	run := newRun(first, output, weights, inputs, e)
+	run.aliases = aliases
+	for _, n := range run.all {
+		if n.Type() == NodeTypeParameter && n.Function().IsMain() {
+			panic(&interv.Error{Where: m.description.Name, Axis: "graph", Got: fmt.Sprintf("parameter %q, which nothing feeds", n.GetParameterName()),
+				Wanted: "a function that reads its arguments alone (variables: of the scope it is given)"})
+		}
+	}
+	return run
+}
+
+// extentOf is the size of a run with these inputs.
+func (d *Description) extentOf(inputs interv.Nodes) extent {
+	e := extent{positions: d.Positions}
+	for _, input := range d.Inputs {
+		for axis, size := range input.Dims {
+			switch size {
+			case Batch:
+				e.batch = inputs[input.Name].Shape().Dim(axis)
+			case Positions:
+				e.positions = inputs[input.Name].Shape().Dim(axis)
+			}
+		}
+	}
+	return e
+}
+
+// located is a site that was found in a run.
+type located struct {
+	Place
+	site  interv.Site
+	sites *Sites
+	step  int // at stepwise sites
+}
+
+// locate finds all sites in a run and sorts them in the graph's order. At one node, sites whose edits reach all readers come first.
+func (m *Model) locate(run *Run) (all []located) {
+	for _, site := range m.Catalogue().All() {
+		i := slices.IndexFunc(m.description.Sites, func(s Sites) bool { return s.Component == site.Component })
+		sites := &m.description.Sites[i]
+		places, err := sites.find(run, site.Layer)
+		if err != nil {
+			panic(interv.Within(m.description.Name+", "+site.String(), err))
+		}
+		for step, place := range places {
+			if place.Node.DType() != m.weights.DType() {
+				panic(&interv.Error{Where: m.description.Name + ", " + site.String(), Axis: "element type", Got: place.Node.DType().String(),
+					Wanted: m.weights.DType().String() + ", the weights'"})
+			}
+			all = append(all, located{place, site, sites, step})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b located) int {
+		switch {
+		case a.Node != b.Node:
+			return int(a.Node.Id() - b.Node.Id())
+		case (a.Readers == nil) != (b.Readers == nil) && a.Readers == nil:
+			return -1
+		case (a.Readers == nil) != (b.Readers == nil):
+			return 1
+		}
+		return 0
+	})
+	return all
+}
+
+// find finds a site's place, at a stepwise site its places in order.
+func (s *Sites) find(run *Run, layer int) ([]Place, error) {
+	want := Want{Layer: layer, Dims: run.of(s.dims())}
+	places := s.Find(run, want)
+	wanted := 1
+	if s.Stepwise {
+		wanted = run.positions
+	}
+	if len(places) != wanted {
+		return nil, &interv.Error{Axis: "selector", Got: list(places), Wanted: fmt.Sprintf("%d of shape %v", wanted, want.Dims)}
+	}
+	for i, place := range places {
+		switch {
+		case !run.Has(place.Node):
+			return nil, &interv.Error{Axis: "selector", Got: fmt.Sprintf("%s, which the output does not depend on", place.Node), Wanted: "one of the run's nodes"}
+		case !want.fits(place.Node):
+			return nil, &interv.Error{Axis: "shape", Got: fmt.Sprintf("%v of %s", place.Node.Shape().Dimensions, place.Node),
+				Wanted: fmt.Sprintf("%v, as declared: %s", want.Dims, describe(s.dims()))}
+		case i > 0 && places[i-1].Node.Id() >= place.Node.Id():
+			return nil, &interv.Error{Axis: "selector", Got: list(places), Wanted: "the steps in order"}
+		}
+	}
+	return places, nil
+}
+
+func list(places []Place) string {
+	var nodes []string
+	for _, place := range places {
+		nodes = append(nodes, place.Node.String())
+	}
+	if len(nodes) == 0 {
+		return "no node"
+	}
+	return fmt.Sprintf("%d nodes: %s", len(nodes), strings.Join(nodes, "; "))
+}
+
+// announce announces the site's value and keeps the edit, if it is one.
+func (l located) announce(replay *replay, tap *interv.Tap) {
+	e := replay.run.extent
+	value := l.sites.view(e, replay.at(l.Place))
+	var edited *Node
+	if l.sites.Stepwise {
+		edited = tap.AtStep(l.site, l.step, value)
+	} else {
+		edited = tap.At(l.site, value)
+	}
+	if edited == value {
+		return
+	}
+	if !edited.Shape().Equal(value.Shape()) {
+		panic(&interv.Error{Where: l.site.String(), Axis: "edited value", Got: edited.Shape().String(),
+			Wanted: value.Shape().String() + ", the announced: no rows can join the batch of a graph that is already built"})
+	}
+	replay.edit(l.Place, l.sites.unview(e, edited))
+}
+
+func sortedKeys[Value any](m map[string]Value) []string {
+	keys := make([]string, 0, len(m))
+	for key := range m {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}

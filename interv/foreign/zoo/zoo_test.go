@@ -1,0 +1,90 @@
+package zoo_test
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/zoo/transformer"
+
+	"github.com/govene/govene/backend"
+	"github.com/govene/govene/interv"
+	"github.com/govene/govene/interv/foreign/zoo"
+)
+
+// engine is the backend that GOMLX_BACKEND names, shared by the tests of this package.
+var engine = backend.MustNew()
+
+func random(seed uint64, dimensions ...int) *tensors.Tensor {
+	source := rand.New(rand.NewPCG(seed, 1))
+	size := 1
+	for _, d := range dimensions {
+		size *= d
+	}
+	flat := make([]float32, size)
+	for i := range flat {
+		flat[i] = float32(source.NormFloat64())
+	}
+	return tensors.FromFlatDataAndDimensions(flat, dimensions...)
+}
+
+func ids(seed uint64, vocabulary, batch, positions int) interv.Inputs {
+	source := rand.New(rand.NewPCG(seed, 2))
+	flat := make([]int32, batch*positions)
+	for i := range flat {
+		flat[i] = int32(source.IntN(vocabulary))
+	}
+	return interv.Inputs{"input_ids": tensors.FromFlatDataAndDimensions(flat, batch, positions)}
+}
+
+// standard is a store with random variables, the same on all backends, and the function that makes a transformer of it.
+func filled(t testing.TB, seed uint64, build func(scope *model.Scope) *transformer.Model) *model.Store {
+	t.Helper()
+	store := model.NewStore()
+	exec := model.MustNewExec(engine, store, func(scope *model.Scope, tokens *graph.Node) *graph.Node {
+		return build(scope).Logits(tokens, transformer.CallOptions{})
+	})
+	if _, err := exec.Call(tensors.FromFlatDataAndDimensions([]int32{1, 2, 3}, 1, 3)); err != nil {
+		t.Fatal(err)
+	}
+	var paths []string
+	for v := range store.IterVariables() {
+		paths = append(paths, v.Path())
+	}
+	slices.Sort(paths)
+	for i, path := range paths {
+		v := store.GetVariable(path)
+		if !v.DType().IsFloat() {
+			continue
+		}
+		if err := v.SetValue(random(seed+uint64(i), v.Shape().Dimensions...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return store
+}
+
+func standard(scope *model.Scope) *transformer.Model {
+	return transformer.New(scope).WithVocabSize(11).WithEmbedDim(8).WithNumLayers(2).WithNumHeads(2).WithHeadDim(4).WithFFNDim(12)
+}
+
+func gemma(scope *model.Scope) *transformer.Model {
+	return standard(scope).WithArchitecture(transformer.ArchitectureGemma3).WithNormalization("rms").WithFinalNormalization("rms").
+		WithBias(false).WithNumKVHeads(1).WithRoPE(10000)
+}
+
+func TestSites(t *testing.T) {
+	for _, build := range []func(scope *model.Scope) *transformer.Model{standard, gemma} {
+		store := filled(t, 1, build)
+		m, err := zoo.New(engine, store, build)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range m.Weights().Names() {
+			t.Log(name)
+		}
+	}
+}
