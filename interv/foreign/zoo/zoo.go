@@ -3,8 +3,11 @@
 package zoo
 
 import (
+	"slices"
+
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/zoo/transformer"
@@ -26,10 +29,18 @@ const firstInput = "first_input"
 func New(backend compute.Backend, store *model.Store, build func(scope *model.Scope) *transformer.Model) (*foreign.Model, error) {
 	return foreign.FromStore(backend, describe(build(store.RootScope())), store, func(scope *model.Scope, inputs interv.Nodes) *graph.Node {
 		m := build(scope)
-		last, layers, _ := m.AllLayers(inputs[inputIDs], transformer.CallOptions{})
+		last, layers, _ := m.AllLayers(inputs[inputIDs], options(m, inputs[inputIDs]))
 		layers[0].WithAlias(firstInput)
 		return m.LogitsFromEmbeddings(last)
 	})
+}
+
+// options has a mask that masks nothing where a layer has a window, as GoMLX 0.28 applies windows only on top of a mask.
+func options(m *transformer.Model, tokens *graph.Node) (o transformer.CallOptions) {
+	if m.SlidingWindow > 0 && slices.Contains(m.LayerTypes, transformer.LocalLayer) {
+		o.AttentionMask = graph.Ones(tokens.Graph(), shapes.Make(dtypes.Bool, tokens.Shape().Dimensions...))
+	}
+	return o
 }
 
 // MustNew is New that panics on an error.
