@@ -124,7 +124,7 @@ func (m *Model) run(weights, inputs interv.Nodes) *Run {
 	}
 	run := newRun(first, output, weights, inputs, e)
 	run.aliases = aliases
-	for _, n := range run.all {
+	for _, n := range g.Nodes()[first:] {
 		if n.Type() == NodeTypeParameter && n.Function().IsMain() {
 			panic(&interv.Error{Where: m.description.Name, Axis: "graph", Got: fmt.Sprintf("parameter %q, which nothing feeds", n.GetParameterName()),
 				Wanted: "a function that reads its arguments alone (variables: of the scope it is given)"})

@@ -1,6 +1,7 @@
 package foreign
 
 import (
+	"maps"
 	"slices"
 
 	. "github.com/gomlx/gomlx/core/graph"
@@ -14,7 +15,7 @@ type Run struct {
 	Weights, Inputs interv.Nodes
 
 	extent
-	all, live []*Node // the nodes that the run added; of these, those that the output depends on
+	all, live []*Node // the inputs and the nodes that the run added; of these, those that the output depends on
 	aliases   string  // the run's alias scope
 	lives     nodeSet
 	fed       nodeSet // what depends on an input
@@ -28,8 +29,8 @@ func (s nodeSet) has(n *Node) bool { return int(n.Id()) < len(s) && s[n.Id()] }
 // newRun looks at the nodes from the id first on.
 func newRun(first int, output *Node, weights, inputs interv.Nodes, e extent) *Run {
 	nodes := output.Graph().Nodes()
-	r := &Run{Output: output, Weights: weights, Inputs: inputs, extent: e, all: slices.Clone(nodes[first:]),
-		lives: make(nodeSet, len(nodes))}
+	r := &Run{Output: output, Weights: weights, Inputs: inputs, extent: e, all: sorted(inputs), lives: make(nodeSet, len(nodes))}
+	r.all = append(r.all, nodes[first:]...)
 	r.lives[output.Id()] = true
 	for _, n := range slices.Backward(nodes) {
 		if r.lives.has(n) {
@@ -43,12 +44,13 @@ func newRun(first int, output *Node, weights, inputs interv.Nodes, e extent) *Ru
 			r.live = append(r.live, n)
 		}
 	}
-	var sources []*Node
-	for _, input := range inputs {
-		sources = append(sources, input)
-	}
-	r.fed = r.downstream(sources...)
+	r.fed = r.downstream(sorted(inputs)...)
 	return r
+}
+
+// sorted are nodes in the graph's order.
+func sorted(nodes interv.Nodes) []*Node {
+	return slices.SortedFunc(maps.Values(nodes), func(a, b *Node) int { return int(a.Id() - b.Id()) })
 }
 
 // downstream are the given nodes and those of the run that depend on any of them.
@@ -68,8 +70,8 @@ func (r *Run) downstream(of ...*Node) nodeSet {
 	return set
 }
 
-// Nodes are the nodes that this run added to the graph and that its output depends on, in the graph's order: inputs before what reads
-// them. Other runs lie in the same graph; they are not shown, and neither are weights. The slice must not be changed.
+// Nodes are the run's inputs and the nodes that it added to the graph, as far as its output depends on them, in the graph's order: what is
+// read before what reads it. Other runs lie in the same graph; they are not shown, and neither are weights. The slice must not be changed.
 func (r *Run) Nodes() []*Node { return r.live }
 
 // Has says whether a node is one of Nodes.

@@ -89,14 +89,13 @@ func Module(path string) Selector {
 	}
 }
 
-// weightsBelow are the weights below a path, in the order of the graph.
+// weightsBelow are the weights below a path.
 func (r *Run) weightsBelow(path string) (weights []*Node) {
 	for name, weight := range r.Weights {
 		if name == path || strings.HasPrefix(name, strings.TrimSuffix(path, "/")+"/") {
 			weights = append(weights, weight)
 		}
 	}
-	slices.SortFunc(weights, func(a, b *Node) int { return int(a.Id() - b.Id()) })
 	return weights
 }
 
