@@ -62,7 +62,9 @@ func aliased(t testing.TB, model interv.Model, inputs interv.Inputs) *foreign.Mo
 	return m
 }
 
-func alias(site interv.Site, step int) string { return fmt.Sprintf("%d/%s/%d", site.Layer, site.Component, step) }
+func alias(site interv.Site, step int) string {
+	return fmt.Sprintf("%d/%s/%d", site.Layer, site.Component, step)
+}
 
 // loaded is the model of a golden case.
 func loaded(t testing.TB, c *golden.Case) (model interv.Model) {

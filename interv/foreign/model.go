@@ -185,7 +185,29 @@ func (m *Model) locate(run *Run) (all []located) {
 		}
 		return 0
 	})
+	m.checkReaders(all)
 	return all
+}
+
+// checkReaders refuses sites at one node that share some readers and not all: an edit at one would be lost at the other, or half of it.
+func (m *Model) checkReaders(all []located) {
+	for i, a := range all {
+		for _, b := range all[i+1:] {
+			if b.Node != a.Node {
+				break
+			}
+			shared := 0
+			for _, reader := range b.Readers {
+				if slices.Contains(a.Readers, reader) {
+					shared++
+				}
+			}
+			if shared > 0 && shared < max(len(a.Readers), len(b.Readers)) {
+				panic(&interv.Error{Where: m.description.Name + ", " + b.site.String(), Axis: "readers",
+					Got: fmt.Sprintf("%d, of which %s has %d too", len(b.Readers), a.site, shared), Wanted: "all of its readers or none"})
+			}
+		}
+	}
 }
 
 // find finds a site's place, at a stepwise site its places in order.

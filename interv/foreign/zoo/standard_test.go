@@ -40,7 +40,9 @@ func (m bert) Forward(weights, inputs interv.Nodes, tap *interv.Tap) *Node {
 	x = Add(x, ExpandDims(SliceAxis(weights["/pos_embed/embeddings"], 0, AxisRange(0, positions)), 0))
 	x = norm("/embed_norm", x)
 	for l := range m.layers {
-		at := func(component interv.Component, x *Node) *Node { return tap.At(interv.Site{Layer: l, Component: component}, x) }
+		at := func(component interv.Component, x *Node) *Node {
+			return tap.At(interv.Site{Layer: l, Component: component}, x)
+		}
 		path := fmt.Sprintf("/layer_%d/", l)
 		byHeads := func(component interv.Component, x *Node) *Node {
 			return at(component, TransposeAllAxes(Reshape(x, batch, positions, m.heads, m.head), 0, 2, 1, 3))

@@ -3,6 +3,7 @@ package zoo_test
 import (
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gomlx/gomlx/core/graph"
@@ -19,6 +20,9 @@ import (
 
 // engine is the backend that GOMLX_BACKEND names, shared by the tests of this package.
 var engine = backend.MustNew()
+
+// onXLA says that compiling takes seconds, so that tests do less of it.
+var onXLA = strings.HasPrefix(engine.Name(), "xla")
 
 func random(seed uint64, dimensions ...int) *tensors.Tensor {
 	source := rand.New(rand.NewPCG(seed, 1))
@@ -42,7 +46,7 @@ func ids(seed uint64, vocabulary, batch, positions int) interv.Inputs {
 	return interv.Inputs{"input_ids": tensors.FromFlatDataAndDimensions(flat, batch, positions)}
 }
 
-// standard is a store with random variables, the same on all backends, and the function that makes a transformer of it.
+// filled is a store with random variables, the same on all backends, and the function that makes a transformer of it.
 func filled(t testing.TB, seed uint64, build func(scope *model.Scope) *transformer.Model) *model.Store {
 	t.Helper()
 	store := model.NewStore()
@@ -76,7 +80,7 @@ func base(scope *model.Scope) *transformer.Model {
 	return transformer.New(scope).WithVocabSize(vocabulary).WithEmbedDim(8).WithNumLayers(2).WithNumHeads(2).WithHeadDim(4).WithFFNDim(12)
 }
 
-// standard is BERT, but for its causal mask, in a scope of its own.
+// standard is BERT, but for its causal mask.
 func standard(scope *model.Scope) *transformer.Model {
 	return base(scope).WithPositionalEncoder(pos.NewLearned(scope, 16, 8)).WithEmbedNormalization("layer")
 }
