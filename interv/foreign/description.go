@@ -119,18 +119,14 @@ func (d *Description) check() error {
 	if d.Positions == 0 {
 		d.Positions = 1
 	}
-	hasBatch := false
-	for _, input := range d.Inputs {
-		hasBatch = hasBatch || slices.Contains(input.Dims, Batch)
-	}
-	if !hasBatch {
+	if !d.has(Batch) {
 		return &interv.Error{Where: d.Name, Axis: "inputs", Got: "none with a dimension Batch", Wanted: "at least one"}
 	}
 	d.Sites = slices.Clone(d.Sites)
 	seen := map[interv.Component]bool{}
 	for i := range d.Sites {
 		s := &d.Sites[i]
-		if err := s.check(); err != nil {
+		if err := s.check(d); err != nil {
 			return interv.Within(fmt.Sprintf("%s, site %d (%s)", d.Name, i, s.Component), err)
 		}
 		if seen[s.Component] {
@@ -141,7 +137,12 @@ func (d *Description) check() error {
 	return nil
 }
 
-func (s *Sites) check() error {
+// has says whether an input has a dimension.
+func (d *Description) has(dim int) bool {
+	return slices.ContainsFunc(d.Inputs, func(input Input) bool { return slices.Contains(input.Dims, dim) })
+}
+
+func (s *Sites) check(d *Description) error {
 	if len(s.Units) == 0 && s.Heads > 0 {
 		s.Units = []interv.Unit{interv.Head, interv.HeadPosition}
 	} else if len(s.Units) == 0 {
@@ -160,12 +161,12 @@ func (s *Sites) check() error {
 	case s.Width == 0 && s.Dims == nil:
 		return &interv.Error{Axis: "Dims", Got: "none", Wanted: "the node's shape, as a width of 0 does not tell it"}
 	}
-	return s.checkDims()
+	return s.checkDims(d)
 }
 
 // checkDims refuses a shape that cannot be seen as the announced one. Sizes are compared at two extents, which products of dimensions
 // that are right at one by chance do not pass.
-func (s *Sites) checkDims() error {
+func (s *Sites) checkDims(d *Description) error {
 	dims, announced := s.dims(), s.announced()
 	rank := 3
 	if s.Heads > 0 {
@@ -175,6 +176,9 @@ func (s *Sites) checkDims() error {
 	}
 	wrong := len(announced) != rank || announced[0] != Batch || dims[0] != Batch
 	for _, e := range []extent{{7, 11}, {13, 5}} {
+		if !d.has(Positions) {
+			e.positions = d.Positions
+		}
 		wrong = wrong || product(e.of(dims)) != product(e.of(announced))
 	}
 	if wrong {
@@ -239,11 +243,8 @@ func (d *Description) trial() extent {
 		return size
 	}
 	e := extent{positions: d.Positions}
-	for _, input := range d.Inputs {
-		if slices.Contains(input.Dims, Positions) {
-			e.positions = next()
-			break
-		}
+	if d.has(Positions) {
+		e.positions = next()
 	}
 	e.batch = next()
 	return e

@@ -102,7 +102,7 @@ func TestGolden(t *testing.T) {
 			if c.Generation != nil {
 				t.Skip("generation")
 			}
-			if onXLA && (testing.Short() || i%16 != 0) {
+			if onXLA && (testing.Short() || i%32 != 0) {
 				t.Skip("XLA compiles a case for seconds")
 			}
 			c.Run(t, engine, aliased(t, loaded(t, c), c.MustInputs(t, c.Inputs.Base)))

@@ -3,6 +3,7 @@ package foreign_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -267,9 +268,16 @@ func TestRowsCannotJoin(t *testing.T) {
 	refused(t, err, "layer 0 a", "[4, 5, 4]", "[3, 5, 4]")
 }
 
-// Programs of one model may be compiled by many goroutines at once.
+// Programs of one model may be compiled by many goroutines at once, but its function is never called by two.
 func TestConcurrentCalls(t *testing.T) {
+	building := false
 	m := aliased(t, toy{[]interv.Component{"a"}, func(x, w *Node, at func(component interv.Component, x *Node) *Node) *Node {
+		if building {
+			t.Error("two goroutines build at once")
+		}
+		building = true
+		runtime.Gosched()
+		building = false
 		return mixed(at("a", Tanh(x)))
 	}}, base)
 	config, call := patch("a")

@@ -1,6 +1,7 @@
 package foreign_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/gomlx/compute/dtypes"
@@ -109,5 +110,25 @@ func TestSitesThatShareReaders(t *testing.T) {
 	}
 	if !apart.Equal(together) {
 		t.Errorf("both readers apart gave %v, together %v", apart, together)
+	}
+}
+
+// Positions may lie in rows and columns. Here position 4 is row 1, column 1 of two rows and three columns.
+func TestPositionsOfAGrid(t *testing.T) {
+	m := foreign.MustNew(engine, foreign.Description{Positions: 6,
+		Inputs: []foreign.Input{{Name: "x", DType: dtypes.Float32, Dims: []int{foreign.Batch, 2, 3, width}}},
+		Sites: []foreign.Sites{{Sites: interv.Sites{Component: "a", Layers: 1, Width: width}, Dims: []int{foreign.Batch, 2, 3, width},
+			Find: foreign.Nth(NodeTypeNeg, 0, 1)}},
+	}, toyWeights.All(), func(_, inputs interv.Nodes) *Node { return Neg(Neg(inputs["x"])) })
+	x, y := random(1, 2, 2, 3, width), random(2, 2, 2, 3, width)
+	result := interv.MustNew(engine, m, interv.Config{Representations: []interv.Representation{{Component: "a", Intervention: interv.Vanilla{}}}}).
+		MustRun(interv.Call{Base: interv.Inputs{"x": x}, Sources: []interv.Inputs{{"x": y}},
+			Locations: []*interv.Location{interv.FromTo(interv.Repeat(2, 1), interv.Repeat(2, 4))}})
+	got, want := tensors.MustCopyFlatData[float32](result.Output), tensors.MustCopyFlatData[float32](x)
+	for example := range 2 {
+		copy(want[(example*6+4)*width:][:width], tensors.MustCopyFlatData[float32](y)[(example*6+1)*width:])
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v, wanted %v", got, want)
 	}
 }

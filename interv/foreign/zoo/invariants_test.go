@@ -17,7 +17,7 @@ import (
 )
 
 // variants are transformers that differ in what their layers do.
-var variants = map[string]func(scope *model.Scope) *transformer.Model{
+var variants = map[string]zoo.Build{
 	"standard": standard,
 	"without norms or biases": func(scope *model.Scope) *transformer.Model {
 		return base(scope).WithNormalization("none").WithBias(false).WithActivation(activation.TypeRelu)
@@ -39,14 +39,14 @@ var variants = map[string]func(scope *model.Scope) *transformer.Model{
 	},
 }
 
-func eachVariant(t *testing.T, check func(t *testing.T, m *foreign.Model, store *model.Store, build func(scope *model.Scope) *transformer.Model)) {
+func eachVariant(t *testing.T, check func(t *testing.T, m *foreign.Model, store *model.Store, build zoo.Build)) {
 	for name, build := range variants {
 		t.Run(name, func(t *testing.T) {
-			if onXLA && (testing.Short() || name != "standard" && name != "gemma 4") {
+			if onXLA && (testing.Short() || name != "standard") {
 				t.Skip("XLA compiles for seconds")
 			}
 			store := filled(t, 1, build)
-			check(t, zoo.MustNew(engine, store, build), store, build)
+			check(t, zoo.MustNew(engine, store, build, nil), store, build)
 		})
 	}
 }
@@ -64,7 +64,7 @@ func everywhere(m *foreign.Model, intervention interv.Intervention, base, source
 
 // What blocks read and return is what the zoo's own AllLayers returns, and so is the output.
 func TestBlocksAreAllLayers(t *testing.T) {
-	eachVariant(t, func(t *testing.T, m *foreign.Model, store *model.Store, build func(scope *model.Scope) *transformer.Model) {
+	eachVariant(t, func(t *testing.T, m *foreign.Model, store *model.Store, build zoo.Build) {
 		inputs := ids(3, vocabulary, 2, 5)
 		exec := model.MustNewExec(engine, store, func(scope *model.Scope, tokens *graph.Node) []*graph.Node {
 			var options transformer.CallOptions
@@ -107,7 +107,7 @@ func flat(t *tensors.Tensor) []float32 { return tensors.MustCopyFlatData[float32
 
 // Patching every site with its own activation changes nothing, bit for bit; nor do locations that are left out.
 func TestPatchingWithItselfChangesNothing(t *testing.T) {
-	eachVariant(t, func(t *testing.T, m *foreign.Model, _ *model.Store, _ func(scope *model.Scope) *transformer.Model) {
+	eachVariant(t, func(t *testing.T, m *foreign.Model, _ *model.Store, _ zoo.Build) {
 		inputs := ids(3, vocabulary, 2, 5)
 		config, call := everywhere(m, interv.Vanilla{}, inputs, inputs)
 		iv := interv.MustNew(engine, m, config)
@@ -123,7 +123,7 @@ func TestPatchingWithItselfChangesNothing(t *testing.T) {
 
 // Every site is announced once, in an order in which no layer comes before a lower one's output.
 func TestEverySiteIsAnnouncedOnce(t *testing.T) {
-	eachVariant(t, func(t *testing.T, m *foreign.Model, _ *model.Store, _ func(scope *model.Scope) *transformer.Model) {
+	eachVariant(t, func(t *testing.T, m *foreign.Model, _ *model.Store, _ zoo.Build) {
 		announced, layer := map[interv.Site]int{}, 0
 		exec := graph.MustNewExec(engine, func(all []*graph.Node) *graph.Node {
 			weights := interv.Nodes{}

@@ -22,17 +22,35 @@ const inputIDs = "input_ids"
 // firstInput is the alias of what the first layer reads.
 const firstInput = "first_input"
 
-// New makes a model from the store that holds the variables of a transformer, and the function that makes the transformer from a scope of
-// such a store; go-huggingface's Model.CreateGoMLXModel is one. What [foreign.FromStore] says of stores holds here.
-//
-// A run has one input, input_ids [batch, positions] int32, and the output is [transformer.Model.Logits], [batch, positions, vocabulary].
-func New(backend compute.Backend, store *model.Store, build func(scope *model.Scope) *transformer.Model) (*foreign.Model, error) {
+// Build makes a transformer from a scope of a store that has its variables; go-huggingface's Model.CreateGoMLXModel is one.
+type Build = func(scope *model.Scope) *transformer.Model
+
+// Head computes the output of a run, [batch, …], from the last layer's, [batch, positions, d]; [transformer.Model.LogitsFromEmbeddings] is
+// one, the mean over positions another.
+type Head = func(m *transformer.Model, last *graph.Node) *graph.Node
+
+// New makes a model of a transformer whose variables are in a store; what [foreign.FromStore] says of stores holds here. The function is
+// called for every run. A nil head is that of language models: the output is logits, [batch, positions, vocabulary]. A run has one input,
+// input_ids [batch, positions] int32, without padding.
+func New(backend compute.Backend, store *model.Store, build Build, head Head) (*foreign.Model, error) {
+	if head == nil {
+		head = (*transformer.Model).LogitsFromEmbeddings
+	}
 	return foreign.FromStore(backend, describe(build(store.RootScope())), store, func(scope *model.Scope, inputs interv.Nodes) *graph.Node {
 		m := build(scope)
 		last, layers, _ := m.AllLayers(inputs[inputIDs], options(m, inputs[inputIDs]))
 		layers[0].WithAlias(firstInput)
-		return m.LogitsFromEmbeddings(last)
+		return head(m, last)
 	})
+}
+
+// MustNew is New that panics on an error.
+func MustNew(backend compute.Backend, store *model.Store, build Build, head Head) *foreign.Model {
+	m, err := New(backend, store, build, head)
+	if err != nil {
+		panic(err)
+	}
+	return m
 }
 
 // options has a mask that masks nothing where a layer has a window, as GoMLX 0.28 applies windows only on top of a mask.
@@ -41,15 +59,6 @@ func options(m *transformer.Model, tokens *graph.Node) (o transformer.CallOption
 		o.AttentionMask = graph.Ones(tokens.Graph(), shapes.Make(dtypes.Bool, tokens.Shape().Dimensions...))
 	}
 	return o
-}
-
-// MustNew is New that panics on an error.
-func MustNew(backend compute.Backend, store *model.Store, build func(scope *model.Scope) *transformer.Model) *foreign.Model {
-	m, err := New(backend, store, build)
-	if err != nil {
-		panic(err)
-	}
-	return m
 }
 
 func describe(m *transformer.Model) foreign.Description {

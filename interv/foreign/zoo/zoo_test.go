@@ -16,6 +16,7 @@ import (
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/foreign/internal/twin"
 	"github.com/govene/govene/interv/foreign/zoo"
+	names "github.com/govene/govene/interv/transformer"
 )
 
 // engine is the backend that GOMLX_BACKEND names, shared by the tests of this package.
@@ -47,7 +48,7 @@ func ids(seed uint64, vocabulary, batch, positions int) interv.Inputs {
 }
 
 // filled is a store with random variables, the same on all backends, and the function that makes a transformer of it.
-func filled(t testing.TB, seed uint64, build func(scope *model.Scope) *transformer.Model) *model.Store {
+func filled(t testing.TB, seed uint64, build zoo.Build) *model.Store {
 	t.Helper()
 	store := model.NewStore()
 	exec := model.MustNewExec(engine, store, func(scope *model.Scope, tokens *graph.Node) *graph.Node {
@@ -91,7 +92,25 @@ func gemma(scope *model.Scope) *transformer.Model {
 }
 
 func TestStandardEqualsItsTwin(t *testing.T) {
-	m := zoo.MustNew(engine, filled(t, 1, standard), standard)
+	m := zoo.MustNew(engine, filled(t, 1, standard), standard, nil)
 	twin.Pair{Backend: engine, Got: m, Want: bert{Model: m, layers: 2, heads: 2, head: 4},
 		Base: ids(1, vocabulary, 3, 7), Source: ids(2, vocabulary, 3, 7), Tolerance: 2e-5}.Compare(t)
+}
+
+// A model of embeddings has no variables for logits, and its output is what its head makes of the last layer.
+func TestHead(t *testing.T) {
+	store := filled(t, 1, standard)
+	if err := store.DeleteVariable("/output/dense/weights"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := zoo.New(engine, store, standard, nil); err == nil || !strings.Contains(err.Error(), "/output/dense/weights") {
+		t.Errorf("got error %v, wanted one about the variable that is missing", err)
+	}
+	m := zoo.MustNew(engine, store, standard, func(_ *transformer.Model, last *graph.Node) *graph.Node { return graph.ReduceMean(last, 1) })
+	iv := interv.MustNew(engine, m, interv.Config{Representations: []interv.Representation{
+		{Layer: 1, Component: names.BlockOutput, Intervention: interv.Zero{}}}})
+	result := iv.MustRun(interv.Call{Base: ids(1, vocabulary, 3, 5), Locations: []*interv.Location{interv.Everywhere()}, WithBase: true})
+	if zeros := tensors.FromShape(result.BaseOutput.Shape()); !result.Output.Equal(zeros) || result.BaseOutput.Equal(zeros) {
+		t.Errorf("got %v and %v clean, wanted zeros and others", result.Output, result.BaseOutput)
+	}
 }
