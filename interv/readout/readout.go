@@ -79,3 +79,21 @@ func (t Top) String() string {
 	}
 	return text.String()
 }
+
+// LogitDifference is how much larger one token's logit is than another's, for each row of logits [rows, vocabulary]: positive where the
+// model prefers the first. A token outside the vocabulary, or logits that are no whole rows, are an error.
+func LogitDifference(logits []float32, vocabulary, first, second int) ([]float32, error) {
+	if vocabulary < 1 || len(logits)%vocabulary != 0 {
+		return nil, &interv.Error{Where: "LogitDifference", Axis: "logits", Got: fmt.Sprintf("%d values", len(logits)), Wanted: fmt.Sprintf("rows of %d, the vocabulary", vocabulary)}
+	}
+	for _, token := range []int{first, second} {
+		if token < 0 || token >= vocabulary {
+			return nil, &interv.Error{Where: "LogitDifference", Axis: "token", Got: fmt.Sprint(token), Wanted: fmt.Sprintf("0 to %d", vocabulary-1)}
+		}
+	}
+	differences := make([]float32, len(logits)/vocabulary)
+	for row := range differences {
+		differences[row] = logits[row*vocabulary+first] - logits[row*vocabulary+second]
+	}
+	return differences, nil
+}

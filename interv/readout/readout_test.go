@@ -60,3 +60,16 @@ func TestEmbedToDistrib(t *testing.T) {
 		t.Errorf("got %v, wanted %v", got, want)
 	}
 }
+
+func TestLogitDifference(t *testing.T) {
+	got, err := readout.LogitDifference([]float32{1, 2, 4, 0, -1, 3}, 3, 2, 0)
+	if err != nil || len(got) != 2 || got[0] != 3 || got[1] != 3 {
+		t.Errorf("got %v, %v, wanted [3 3]", got, err)
+	}
+	if _, err := readout.LogitDifference([]float32{1, 2, 4, 0}, 3, 2, 0); err == nil {
+		t.Error("part of a row was read")
+	}
+	if _, err := readout.LogitDifference([]float32{1, 2, 4}, 3, 3, 0); err == nil {
+		t.Error("a token outside the vocabulary was read")
+	}
+}
