@@ -1,4 +1,4 @@
-"""Runs cases in pyvene, one example at a time and in float64, and writes down what comes out."""
+"""Runs cases in pyvene, one example at a time, and writes down what comes out."""
 
 import types
 
@@ -37,10 +37,11 @@ def attribute(intervention, role):
 
 
 class Answer:
-    """A case as pyvene's objects."""
+    """A case as pyvene's objects, in float64 or float32: weights, parameters and inputs are numbers that both hold."""
 
-    def __init__(self, case, tensors, model):
-        self.case, self.model = case, model
+    def __init__(self, case, tensors, model, dtype=torch.float64):
+        self.case, self.model, self.dtype = case, model, dtype
+        model.torch.to(dtype)
         self.tensors = {name: torch.from_numpy(value) for name, value in tensors.items()}
         self.batch = len(next(value for name, value in tensors.items() if name.startswith("base.")))
         self.linked = {}
@@ -58,7 +59,7 @@ class Answer:
         return "pos" if there["component"] == "attention_weight" else there["unit"]
 
     def parameter(self, name):
-        return self.tensors[name].double()
+        return self.tensors[name].to(self.dtype)
 
     def make(self, i):
         """Intervention i with its parameters; rotations become free matrices. Links share one object, as in pyvene."""
@@ -83,7 +84,7 @@ class Answer:
         intervention = CLASSES[there["type"]](**settings)
         if hasattr(intervention, "rotate_layer"):
             parametrize.remove_parametrizations(intervention.rotate_layer, "weight")
-        intervention.double()
+        intervention.to(self.dtype)
         for role, value in params.items():
             if role == "constant":
                 continue
@@ -102,7 +103,7 @@ class Answer:
         if names is None:
             return None
         inputs = {name: self.tensors[tensor][example:example + 1].clone() for name, tensor in names.items()}
-        return {name: value.double() if value.is_floating_point() else value.long() for name, value in inputs.items()}
+        return {name: value.to(self.dtype) if value.is_floating_point() else value.long() for name, value in inputs.items()}
 
     def side(self, i, side, example):
         """One side of location i in pyvene's form, [batch][unit] or [heads, positions]; None where nothing is located."""
@@ -117,7 +118,8 @@ class Answer:
         if self.case["mode"] == "parallel":
             return {"sources->base": ([source for source, _ in sides], [base for _, base in sides])}
         last = len(sides) - 1
-        return {f"source_{i}->" + ("base" if i == last else f"source_{i + 1}"): ([source], [base]) for i, (source, base) in enumerate(sides)}
+        return {f"source_{i}->" + ("base" if i == last else f"source_{i + 1}"): ([source], [base])
+                for i, (source, base) in enumerate(sides)}
 
     def features(self, i, example):
         """What the autoencoders of pyvene, which know no subspaces or default to too few, are to exchange."""
@@ -195,7 +197,8 @@ class Answer:
             output, _ = self.run(example)
             if output.requires_grad:  # else a later edit hides all trained ones, and their gradients are 0
                 output.sum().backward()
-        return {name: torch.zeros_like(parameter) if parameter.grad is None else parameter.grad.clone() for name, parameter in parameters.items()}
+        return {name: torch.zeros_like(parameter) if parameter.grad is None else parameter.grad.clone()
+                for name, parameter in parameters.items()}
 
     @staticmethod
     def tangent(rotation, gradient):

@@ -214,7 +214,10 @@ class Question:
         units = (one["positions"], one["heads"]) if isinstance(one, dict) else (one,)
         self.locations.append({"source": self.located(first["unit"], units, self.sources[i]), "base": location["base"]})
         parts = first.get("subspace_partition")
-        self.subspaces.append(rows and [self.some(len(parts), len(row)) if parts else self.shuffled(row) for row in rows])
+        if first["type"] == "autoencoder":  # pyvene's keeps the latents to exchange in the shared object
+            self.subspaces.append(rows)
+        else:
+            self.subspaces.append(rows and [self.some(len(parts), len(row)) if parts else self.shuffled(row) for row in rows])
         self.sources[i]["read"] = True
 
     def case(self):
