@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/gomlx/compute/dtypes"
@@ -95,18 +96,25 @@ func TestCallsSeeParametersOfOneMoment(t *testing.T) {
 	trainer := patch(model, attends, interv.RotatedSpace{}).MustTrainer(sumOfSquares, interv.Adam{})
 	_, train := stretch(3, dtypes.Float32)
 	train.Subspaces = [][][]int{interv.Repeat(2, 1)}
+	var reading atomic.Int32
+	reading.Store(12)
 	inGoroutines(func(worker int) {
-		for k := range 30 {
-			switch {
-			case worker == 0:
+		switch {
+		case worker == 0:
+			for k := 0; reading.Load() > 0; k++ {
 				if err := set(float32(int(1) << (k % 8))); err != nil {
 					t.Error(err)
 				}
-			case worker < 4:
+			}
+		case worker < 4:
+			for range 30 {
 				if _, err := trainer.Step(train); err != nil {
 					t.Error(err)
 				}
-			default:
+			}
+		default:
+			defer reading.Add(-1)
+			for range 200 {
 				result, err := iv.Run(call)
 				if err != nil {
 					t.Error(err)

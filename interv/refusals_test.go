@@ -179,6 +179,53 @@ func TestUnitRefusals(t *testing.T) {
 	}
 }
 
+// astray is a model that announces the output of a block in a way of its own.
+type astray struct {
+	*attention
+	announce func(tap *interv.Tap, a interv.Activation)
+}
+
+func (m astray) Forward(weights, inputs interv.Nodes, tap *interv.Tap) *Node {
+	return m.attention.Forward(weights, inputs, interv.NewTap(func(_ *interv.Tap, a interv.Activation) *Node {
+		if a.Site.Component == blockOutput {
+			m.announce(tap, a)
+			return a.Value
+		}
+		return tap.At(a.Site, a.Value)
+	}))
+}
+
+// A model that does not announce a site as its catalogue says, each position once and in order, is found out when a program is built.
+func TestModelsThatAnnounceOtherwise(t *testing.T) {
+	piece := func(a interv.Activation, start, end int) *Node { return SliceAxis(a.Value, 1, AxisRange(start, end)) }
+	for name, c := range map[string]struct {
+		announce func(tap *interv.Tap, a interv.Activation)
+		words    []string
+	}{
+		"never":           {func(*interv.Tap, interv.Activation) {}, []string{"layer 0 block_output", "got 0", "wanted 3"}},
+		"in part":         {func(tap *interv.Tap, a interv.Activation) { tap.At(a.Site, piece(a, 0, 2)) }, []string{"layer 0 block_output", "got 2", "wanted 3"}},
+		"twice":           {func(tap *interv.Tap, a interv.Activation) { tap.At(a.Site, a.Value); tap.At(a.Site, a.Value) }, []string{"from position 0, wanted 3"}},
+		"out of order":    {func(tap *interv.Tap, a interv.Activation) { tap.AtOffset(a.Site, 2, piece(a, 2, 3)) }, []string{"from position 2, wanted 0"}},
+		"of other widths": {func(tap *interv.Tap, a interv.Activation) { tap.At(a.Site, Concatenate([]*Node{a.Value, a.Value}, -1)) }, []string{"width 8, wanted 4"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			model := astray{newAttention(1, 4, 2, 3, dtypes.Float32, 1), c.announce}
+			for _, config := range []interv.Intervention{interv.Vanilla{}, interv.Collect{}} {
+				call := exchange(random(1, 2, 3, 4), random(2, 2, 3, 4), interv.Repeat(2, 0), interv.Repeat(2, 1))
+				if config.Name() == "collect" {
+					call = unread(call)
+				}
+				_, err := patch(model, blockOutput, config).Run(call)
+				for _, word := range c.words {
+					if err == nil || !strings.Contains(err.Error(), word) {
+						t.Errorf("%s: got %v, wanted it to say %q", config.Name(), err, word)
+					}
+				}
+			}
+		})
+	}
+}
+
 func TestWeightRefusals(t *testing.T) {
 	config := gru.Config{Layers: 1, Width: 2}
 	for name, c := range map[string]struct {
