@@ -1,4 +1,4 @@
-"""Reads the lines of JSON of bench/run.sh and prints the comparison as Markdown: python calls.py THREADS ROUNDS < lines."""
+"""Reads the lines of JSON of bench/run.sh and prints the comparison as Markdown: python calls.py THREADS ROUNDS LOAD < lines."""
 
 import collections
 import datetime
@@ -56,7 +56,7 @@ def go(*arguments):
 
 
 def main():
-    threads, rounds = sys.argv[1:]
+    threads, rounds, load = sys.argv[1:]
     lines = [json.loads(line) for line in sys.stdin]
     versions = [f"{package} {metadata.version(package)}" for package in ("pyvene", "torch", "transformers")]
     versions += [go("env", "GOVERSION"), "gomlx " + go("list", "-m", "-f", "{{.Version}}", "github.com/gomlx/gomlx")]
@@ -67,7 +67,8 @@ def main():
 
 {table(lines)}
 
-Written by `bench/run.sh` on {datetime.date.today()}: {processor()}, threads: {threads}. A time is the median over {rounds} rounds of the median of
+Written by `bench/run.sh` on {datetime.date.today()}: {processor()}, threads: {threads}; the machine's load was {load} when it began (on a busy one
+the longer calls are interrupted more, and ratios come out too high). A time is the median over {rounds} rounds of the median of
 single calls, after some to warm up; a ratio is pyvene's time by Govene's. Compiling happens once for all calls of the same shapes and is
 not in the times. {", ".join(versions)}."""
     )

@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 threads=${THREADS:-1}
 rounds=${ROUNDS:-3}
 
+load=$(python3 -c 'import os; print(round(os.getloadavg()[0], 1))')
 . bench/common.sh
 go build -buildvcs=false -o .lab/bin/bench-gru ./bench/gru
 
@@ -19,7 +20,7 @@ for round in $(seq "$rounds"); do
 		GOMLX_BACKEND=$backend pinned .lab/bin/bench-gru >>"$lines"
 	done
 done
-"$environment/bin/python" bench/calls.py "$threads" "$rounds" <"$lines" >"$results"
+"$environment/bin/python" bench/calls.py "$threads" "$rounds" "$load" <"$lines" >"$results"
 echo "Cells of a notebook."
 .lab/venv/bin/python bench/cells.py >>"$results"
 cat "$results" | tee bench/RESULTS.md
