@@ -1,8 +1,8 @@
 """Writes random cases in the golden format that say what pyvene 0.1.8 makes of them: python generate.py FOLDER [--count 500] [--seed 1].
 
 questions.py draws the cases and lists what is not drawn because pyvene gets it wrong; answers.py runs them; models.py has the models.
-Expectations are computed in float64. A case on which pyvene in float32 is off by more than a quarter of the tolerance (the gradient of a
-boundary, which is the sum of numbers that cancel) would test rounding, and another is drawn in its place.
+Expectations are computed in float64. A case on which pyvene in float32 is off by more than a quarter of the tolerance (mostly the gradient
+of a boundary, which is the sum of numbers that cancel) would test rounding, and another is drawn in its place.
 """
 
 import argparse
