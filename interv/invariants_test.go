@@ -432,3 +432,19 @@ func TestTheLastPatchedStepIsABottleneck(t *testing.T) {
 		t.Errorf("got %v, wanted 1 program", stats)
 	}
 }
+
+// The noise of an example's units is numbered within the example: how many units others have makes no difference.
+func TestNoiseBelongsToTheExample(t *testing.T) {
+	model := newAttention(1, 3, 2, 3, dtypes.Float32, 1)
+	iv := interv.MustNew(engine, model, interv.Config{Representations: []interv.Representation{
+		{Component: headMixed, Unit: interv.HeadPosition, Intervention: interv.Noise{Level: 1, Seed: 3}}}})
+	base := random(1, 2, 4, 3)
+	run := func(base *tensors.Tensor, positions ...[]int) []float32 {
+		both := interv.Repeat(len(positions), 0, 1)
+		return flat(iv.MustRun(interv.Call{Base: embeds(base), Locations: []*interv.Location{interv.At(positions).Heads(nil, both)}}).Output)
+	}
+	together := run(base, []int{2}, []int{0, 1, 3})
+	alone := slices.Concat(run(reorder(base, []int{0}), []int{2}), run(reorder(base, []int{1}), []int{0, 1, 3}))
+	wantClose(t, "outputs", together, alone, 1e-6)
+	wantDifferent(t, together, flat(iv.MustForward(embeds(base))))
+}
