@@ -69,7 +69,7 @@ func (c Config) table() table {
 	if mode == "" {
 		mode = Parallel
 	}
-	t := table{title: fmt.Sprintf("%d interventions, %s", len(c.Representations), mode), head: []string{"", "site", "unit", "intervention"}}
+	t := table{title: fmt.Sprintf("%s, %s", counted(len(c.Representations), "intervention"), mode), head: []string{"", "site", "unit", "intervention"}}
 	for i, r := range c.Representations {
 		t.rows = append(t.rows, []string{fmt.Sprint(i), r.Site().String(), unitOf(r.Unit, r.MaxUnits), describeIntervention(r.Intervention)})
 	}
@@ -171,4 +171,12 @@ func describeParts(parts [][]int) string {
 		list = append(list, text)
 	}
 	return strings.Join(list, " ")
+}
+
+// counted is a number with its noun: "1 intervention", "2 interventions".
+func counted(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
 }

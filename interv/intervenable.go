@@ -198,7 +198,7 @@ type Stats struct {
 
 // String is "2 programs compiled in 1.2s, 30 calls".
 func (s Stats) String() string {
-	return fmt.Sprintf("%d programs compiled in %v, %d calls", s.Programs, s.Compiling.Round(time.Millisecond), s.Calls)
+	return fmt.Sprintf("%s compiled in %v, %s", counted(s.Programs, "program"), s.Compiling.Round(time.Millisecond), counted(s.Calls, "call"))
 }
 
 // Stats counts programs and calls, those of generations included.

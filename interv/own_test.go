@@ -70,7 +70,7 @@ func ExampleIntervention() {
 	}
 	fmt.Println(interv.MustLoad(engine, model, folder))
 	// Output:
-	// gru classifier: 1 interventions, parallel
+	// gru classifier: 1 intervention, parallel
 	//      site                 unit  intervention      parameters
 	//   0  layer 0 cell_output  t     gate (start 0.5)  gate [3] free
 	// 3 parameters, 3 of them trainable

@@ -194,7 +194,7 @@ const collectAfter = 64 << 20
 func collectGarbage(results []*tensors.Tensor) {
 	var size uintptr
 	for _, t := range results {
-		size += uintptr(t.Memory())
+		size += uintptr(t.ByteSize())
 	}
 	if handedOut.Add(size) > collectAfter {
 		handedOut.Store(0)

@@ -86,7 +86,7 @@ func (w *Weights) upload(backend compute.Backend) error {
 		if _, err := t.Buffer(backend, 0); err != nil {
 			return Within("weights, "+name, err)
 		}
-		if waiting += uintptr(t.Memory()); waiting > giveBackAfter {
+		if waiting += uintptr(t.ByteSize()); waiting > giveBackAfter {
 			debug.FreeOSMemory()
 			waiting = 0
 		}

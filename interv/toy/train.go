@@ -89,7 +89,7 @@ func train(backend compute.Backend, tokenizer *tokens.Tokenizer) (*transformer.M
 		state = append(state, tensors.FromScalarAndDimensions(0.0, model.Weights().Tensor(name).Shape().Dimensions...))
 	}
 	for i := range steps {
-		results, err := exec.Exec(append([]any{batch.Inputs()["input_ids"], float64(i + 1)}, state...)...)
+		results, err := exec.Call(append([]any{batch.Inputs()["input_ids"], float64(i + 1)}, state...)...)
 		if err != nil {
 			return nil, err
 		}
