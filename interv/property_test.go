@@ -20,7 +20,7 @@ var slow = strings.HasPrefix(engine.Name(), "xla")
 func init() {
 	checks := "500"
 	if slow {
-		checks = "15"
+		checks = "10"
 	}
 	for name, value := range map[string]string{"rapid.checks": checks, "rapid.seed": "1", "rapid.nofailfile": "true"} {
 		if err := flag.Set(name, value); err != nil {
