@@ -3,6 +3,7 @@
 # make test       all checks
 # make bench      times the tutorial's calls against pyvene and a notebook's cells; writes bench/RESULTS.md
 # make bench-transformer   times GPT-2 small against PyTorch and pyvene; writes bench/TRANSFORMER.md
+# make parity     compares 500 random cases with pyvene's answers
 # make plugin     fetches the XLA plugin alone
 PLUGIN = cpu
 export GOMLX_NO_AUTO_INSTALL = 1
@@ -12,7 +13,7 @@ ifeq ($(shell go env GOARCH),amd64)
 export GOEXPERIMENT = simd
 endif
 
-.PHONY: help setup lab notebooks test bench bench-transformer plugin
+.PHONY: help setup lab notebooks test bench bench-transformer parity plugin
 
 help:
 	@sed -n '/^#/!q; s/^# //p' Makefile
@@ -31,6 +32,9 @@ notebooks: setup
 
 bench: setup
 	@bench/run.sh
+
+parity:
+	@internal/parity/run.sh
 
 bench-transformer: setup
 	@bench/transformer.sh
