@@ -18,6 +18,7 @@ import (
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/causal"
 	"github.com/govene/govene/interv/gru"
+	"github.com/govene/govene/interv/transformer"
 )
 
 // What pyvene gets wrong, by the numbers that docs/pyvene.md lists it under, is right here. Each test says what pyvene did.
@@ -79,6 +80,10 @@ func wantVectors(t *testing.T, what string, got, want cube) {
 			}
 		}
 	}
+}
+
+func tokensOf(ids []int32) interv.Inputs {
+	return interv.Inputs{"input_ids": tensors.FromFlatDataAndDimensions(ids, 1, len(ids))}
 }
 
 // edited is x with some entries replaced.
@@ -156,6 +161,32 @@ func TestPyveneSilentlyWrong(t *testing.T) {
 		wantVectors(t, "each copy's own edit", vectors(after(model, attends, interv.Vanilla{}, call)), edited(own, func(x cube) {
 			x[0][1], x[1][2], x[2][3] = s[0][0], s[1][0], s[2][0]
 		}))
+	})
+
+	// Generation without a cache edited position 0 of the prompt at each step.
+	t.Run("6 generated tokens", func(t *testing.T) {
+		model := transformer.MustNew(transformer.MustParseConfig(
+			`{"model_type": "gpt2", "vocab_size": 31, "n_positions": 12, "n_embd": 8, "n_layer": 2, "n_head": 2}`), 7)
+		iv := patch(model, transformer.MLPActivation, interv.Addition{})
+		steer := []*tensors.Tensor{tensors.FromFlatDataAndDimensions(slices.Repeat([]float32{9, -3}, 16), 32)}
+		prompt := []int32{3, 1, 4, 1}
+		for name, c := range map[string]struct {
+			location *interv.Location
+			steps    func(step, representation int) bool
+			place    func(length int) []int // of a whole run
+		}{
+			"the prompt": {interv.At([][]int{{2}}), nil, func(int) []int { return []int{2} }},
+			"both":       {interv.At([][]int{{2}}), interv.EveryStep, func(length int) []int { return append([]int{2}, interv.Range(4, length)...) }},
+		} {
+			got := iv.MustGenerate(interv.Call{Base: tokensOf(prompt), Locations: []*interv.Location{c.location}, Activations: steer},
+				interv.Generation{NewTokens: 3, Steps: c.steps, Logits: true})
+			grown := slices.Clone(prompt)
+			for step, token := range got.New[0] {
+				whole := flat(iv.MustRun(interv.Call{Base: tokensOf(grown), Locations: []*interv.Location{interv.At([][]int{c.place(len(grown))})}, Activations: steer}).Output)
+				wantClose(t, fmt.Sprint(name, ", step ", step), flat(got.Logits)[step*31:(step+1)*31], whole[len(whole)-31:], 1e-5)
+				grown = append(grown, token)
+			}
+		}
 	})
 
 	// Of two linked interventions at different layers the second replaced its own base by the first's output.
