@@ -307,10 +307,3 @@ func TestGradientsOfTheModelAgainstFiniteDifferences(t *testing.T) {
 		})
 	}
 }
-
-func must(t rapid.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}

@@ -2,7 +2,6 @@ package interv_test
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -16,119 +15,6 @@ import (
 // The invariants that hold for every model and config (ARCHITECTURE.md, Semantics), on random shapes, sites and locations of a recurrent
 // model and of one with attention, in turn. The seeds are fixed. Each case compiles programs of its own, which costs XLA seconds and the Go
 // backend milliseconds.
-
-// scene is a random model with a base, a source, and a site to intervene on.
-type scene struct {
-	random           *rand.Rand
-	model            interv.Model
-	batch, positions int
-	base, source     interv.Inputs
-	site             interv.Site
-	sites            interv.Sites
-	unit             interv.Unit
-}
-
-func scenes(t *testing.T, check func(t *testing.T, s scene)) {
-	count := 12
-	if testing.Short() || slow {
-		count = 2
-	}
-	for seed := range uint64(count) {
-		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			r := rand.New(rand.NewPCG(seed, 99))
-			layers, width := 1+r.IntN(2), 1+r.IntN(5)
-			s := scene{random: r, batch: 1 + r.IntN(4), positions: 2 + r.IntN(4)}
-			if seed%2 == 0 {
-				s.model = gru.MustNewClassifier(gru.Config{Layers: layers, Width: width, NoBias: r.IntN(2) == 0}, seed)
-			} else {
-				s.model = newAttention(layers, width, 1+r.IntN(3), 1+r.IntN(3), dtypes.Float32, seed)
-			}
-			s.base, s.source = embeds(random(seed+100, s.batch, s.positions, width)), embeds(random(seed+200, s.batch, s.positions, width))
-			s = s.at(pick(r, s.model.Catalogue().All()))
-			t.Logf("%s, unit %s, batch %d, %d positions, width %d", s.site, s.unit, s.batch, s.positions, width)
-			check(t, s)
-		})
-	}
-}
-
-func pick[T any](r *rand.Rand, list []T) T { return list[r.IntN(len(list))] }
-
-// at is the scene at another site.
-func (s scene) at(site interv.Site) scene {
-	sites, err := s.model.Catalogue().Find(site)
-	if err != nil {
-		panic(err)
-	}
-	s.site, s.sites, s.unit = site, sites, pick(s.random, sites.Units)
-	return s
-}
-
-// rotatable is the scene at a site of fixed width.
-func (s scene) rotatable() scene {
-	for s.sites.Width == 0 {
-		s = s.at(pick(s.random, s.model.Catalogue().All()))
-	}
-	return s
-}
-
-func (s scene) representation(intervention interv.Intervention) interv.Representation {
-	return interv.Representation{Layer: s.site.Layer, Component: s.site.Component, Unit: s.unit, Intervention: intervention}
-}
-
-// with intervenes at the site, several times in a row.
-func (s scene) with(interventions ...interv.Intervention) *interv.Intervenable {
-	var config interv.Config
-	for _, i := range interventions {
-		config.Representations = append(config.Representations, s.representation(i))
-	}
-	return interv.MustNew(engine, s.model, config)
-}
-
-// location draws units of each example, different numbers in different ones, that are read and written.
-func (s scene) location() *interv.Location {
-	heads, positions := max(1, s.sites.Heads), s.positions
-	if s.unit == interv.Head {
-		positions = heads
-	}
-	l := interv.FromTo(s.lists(positions))
-	if s.unit == interv.HeadPosition {
-		headsFrom, headsTo := s.lists(heads)
-		for i := range headsFrom { // as many on both sides
-			headsFrom[i] = headsFrom[i][:len(headsTo[i])]
-		}
-		l = l.Heads(headsFrom, headsTo)
-	}
-	return l
-}
-
-func (s scene) lists(count int) (from, to [][]int) {
-	for range s.batch {
-		n := 1 + s.random.IntN(count)
-		from, to = append(from, s.random.Perm(count)[:n]), append(to, s.random.Perm(count)[:n])
-	}
-	return from, to
-}
-
-// onto reads and writes the units that a location writes.
-func onto(l *interv.Location) *interv.Location {
-	return &interv.Location{Source: l.Base, Base: l.Base, SourceHeads: l.BaseHeads, BaseHeads: l.BaseHeads, Everywhere: l.Everywhere}
-}
-
-// write is a location without its source.
-func write(l *interv.Location) *interv.Location {
-	return &interv.Location{Base: l.Base, BaseHeads: l.BaseHeads, Everywhere: l.Everywhere}
-}
-
-func (s scene) call(source interv.Inputs, l *interv.Location) interv.Call {
-	return interv.Call{Base: s.base, Sources: []interv.Inputs{source}, Locations: []*interv.Location{l}}
-}
-
-func wantSame(t *testing.T, what string, got, want []float32) {
-	t.Helper()
-	if !slices.Equal(got, want) {
-		t.Fatalf("%s: got %v, wanted the same bits as %v", what, got, want)
-	}
-}
 
 // Invariant 1: patching a site with its own clean activation changes nothing, bit for bit.
 func TestPatchingWithItselfChangesNothing(t *testing.T) {
@@ -179,26 +65,6 @@ func TestFullRankEqualsVanilla(t *testing.T) {
 	})
 }
 
-func wantOrthonormal(t *testing.T, r *tensors.Tensor) {
-	t.Helper()
-	rows, columns := r.Shape().Dim(0), r.Shape().Dim(1)
-	values := numbers(r)
-	for a := range columns {
-		for b := range columns {
-			sum, want := 0.0, 0.0
-			for i := range rows {
-				sum += values[i*columns+a] * values[i*columns+b]
-			}
-			if a == b {
-				want = 1
-			}
-			if d := sum - want; !(d < 1e-5 && d > -1e-5) {
-				t.Fatalf("RᵀR[%d,%d]: got %g, wanted %g", a, b, sum, want)
-			}
-		}
-	}
-}
-
 // Invariant 4: example i is affected only by row i of everything: shuffle the batch, and outputs shuffle along; run it alone, and it is
 // the same.
 func TestExamplesDoNotMeet(t *testing.T) {
@@ -220,26 +86,6 @@ func TestExamplesDoNotMeet(t *testing.T) {
 			wantClose(t, fmt.Sprint("alone, example ", i), of([]int{i}), want[i*part:(i+1)*part], 1e-6)
 		}
 	})
-}
-
-func reorder(t *tensors.Tensor, order []int) *tensors.Tensor {
-	size := t.Size() / t.Shape().Dim(0)
-	var values []float32
-	for _, i := range order {
-		values = append(values, flat(t)[i*size:(i+1)*size]...)
-	}
-	dimensions := slices.Clone(t.Shape().Dimensions)
-	dimensions[0] = len(order)
-	return tensors.FromFlatDataAndDimensions(values, dimensions...)
-}
-
-func rowsOf(rows [][]int, order []int) (shuffled [][]int) {
-	for _, i := range order {
-		if rows != nil {
-			shuffled = append(shuffled, rows[i])
-		}
-	}
-	return shuffled
 }
 
 // Invariant 5: at one site edits compound in config order, and a collect sees those listed before it.

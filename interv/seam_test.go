@@ -7,7 +7,6 @@ import (
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
-	"pgregory.net/rapid"
 
 	"github.com/govene/govene/backend"
 	"github.com/govene/govene/interv"
@@ -33,39 +32,6 @@ func attentionBlocks(x, mask *Node, tap *interv.Tap) *Node {
 		x = tap.At(interv.Site{Layer: layer, Component: attended}, Add(x, y))
 	}
 	return x
-}
-
-func random(seed uint64, dimensions ...int) *tensors.Tensor {
-	source := rand.New(rand.NewPCG(seed, 1))
-	size := 1
-	for _, d := range dimensions {
-		size *= d
-	}
-	flat := make([]float32, size)
-	for i := range flat {
-		flat[i] = source.Float32()
-	}
-	return tensors.FromFlatDataAndDimensions(flat, dimensions...)
-}
-
-func flat(t *tensors.Tensor) []float32 { return tensors.MustCopyFlatData[float32](t) }
-
-// wantClose allows for a tolerance, relative to the largest number wanted where that is above 1.
-func wantClose(t rapid.TB, what string, got, want []float32, tolerance float32) {
-	t.Helper()
-	if len(got) != len(want) {
-		t.Fatalf("%s: got %d elements, wanted %d", what, len(got), len(want))
-	}
-	largest := float32(1)
-	for _, value := range want {
-		largest = max(largest, value, -value)
-	}
-	tolerance *= largest
-	for i := range got {
-		if d := got[i] - want[i]; !(d <= tolerance && -d <= tolerance) {
-			t.Fatalf("%s: element %d: got %g, wanted %g", what, i, got[i], want[i])
-		}
-	}
 }
 
 // scale returns a tap that multiplies the activation at one site (at one step, or at all for step −1) by a factor.
@@ -127,16 +93,6 @@ func TestRowsJoinAtTheTappedLayer(t *testing.T) {
 			wantDifferent(t, want[:len(want)/2], want[len(want)/2:])
 		})
 	}
-}
-
-func wantDifferent(t *testing.T, a, b []float32) {
-	t.Helper()
-	for i := range a {
-		if a[i] != b[i] {
-			return
-		}
-	}
-	t.Fatal("the edit changed nothing")
 }
 
 // forwardGRU runs a model once with a tap, weights as constants of the graph.
