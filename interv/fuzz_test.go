@@ -16,8 +16,9 @@ func FuzzConfig(f *testing.F) {
 	low := interv.Representation{Component: attends, MaxUnits: 2, Link: "a", Group: "b", Name: "c", SubspacePartition: [][]int{{0, 2}, interv.Range(1, 2)},
 		Intervention: interv.LowRankRotatedSpace{Rank: 3}}
 	for _, r := range []interv.Representation{
-		low, {Layer: 1, Component: mlpOutput, Intervention: interv.Skip{}}, {Component: headMixed, Unit: interv.HeadPosition, Intervention: interv.Noise{Level: 0.5, Seed: 3}},
-		{Component: attends, Intervention: interv.Constant{Of: interv.Autoencoder{Latents: 4, KeepError: true}, Trainable: true}}, {Component: attends, Intervention: Gate{Start: 1}},
+		low, {Layer: 1, Component: mlpOutput, Intervention: interv.Skip{}}, {Component: attends, Intervention: Gate{Start: 1}},
+		{Component: headMixed, Unit: interv.HeadPosition, Intervention: interv.Noise{Level: 0.5, Seed: 3}},
+		{Component: attends, Intervention: interv.Constant{Of: interv.Autoencoder{Latents: 4, KeepError: true}, Trainable: true}},
 	} {
 		text, err := json.Marshal(interv.Config{Mode: interv.Serial, Seed: 7, Representations: []interv.Representation{r, low}})
 		if err != nil {

@@ -70,7 +70,8 @@ func gradientCases() map[string]slopes {
 			[][][]int{{{0, 1}, {4}, {2, 3, 1}}}, steps, jump},
 		"constant, subspaces": {recurrent, "", []interv.Representation{cell(0, interv.Constant{Of: interv.Addition{}, Trainable: true}, "")},
 			[][][]int{{{0}, {1}, {3}}}, interv.At(steps.Base), []string{"0.constant"}},
-		"constant in a rotated space":  {heads, "", one(attends, interv.Constant{Of: low, Trainable: true}, 0), nil, interv.At(two.Base), []string{"0.constant", "0.rotation"}},
+		"constant in a rotated space": {heads, "", one(attends, interv.Constant{Of: low, Trainable: true}, 0), nil, interv.At(two.Base),
+			[]string{"0.constant", "0.rotation"}},
 		"constant that is not trained": {heads, "", one(attends, interv.Constant{Of: low}, 0), nil, interv.At(two.Base), rotation},
 		"one's own, linked, subspaces": {heads, "", []interv.Representation{{Component: attends, Intervention: Gate{}, Link: "a"},
 			{Component: mlpOutput, Intervention: Gate{}, Link: "a"}}, [][][]int{{{0}, {1}, {3}}, {{3}, {2}, {0}}}, two, []string{"0.gate"}},
@@ -82,7 +83,8 @@ func gradientCases() map[string]slopes {
 
 		"two units together, subspaces": {heads, "", one(attends, low, 2), [][][]int{{{0}, {1}, {0, 1}}}, two, rotation},
 		"two units together, boundless": {heads, "", one(queries, interv.BoundlessRotatedSpace{}, 2), nil, two, []string{"0.rotation", "0.boundary"}},
-		"two heads together": {heads, "", []interv.Representation{{Component: headMixed, Unit: interv.HeadPosition, MaxUnits: 2, Intervention: interv.SigmoidMaskRotatedSpace{}}},
+		"two heads together": {heads, "", []interv.Representation{{Component: headMixed, Unit: interv.HeadPosition, MaxUnits: 2,
+			Intervention: interv.SigmoidMaskRotatedSpace{}}},
 			nil, interv.FromTo(interv.Repeat(3, 0), interv.Repeat(3, 3)).Heads(interv.Repeat(3, 0, 1), interv.Repeat(3, 1, 0)), []string{"0.rotation", "0.mask"}},
 	}
 }
@@ -193,9 +195,10 @@ func TestGradientsOfRandomScenariosAgainstFiniteDifferences(t *testing.T) {
 	}
 }
 
-// compareSlopes moves a parameter in three directions, by central differences of fourth order, and compares how the loss changes with what its gradient says. It returns the steepest
-// slope.
-func compareSlopes(t rapid.TB, iv *interv.Intervenable, parameter string, result *interv.GradientResult, r *rand.Rand, loss func() float64) (steepest float64) {
+// compareSlopes moves a parameter in three directions, by central differences of fourth order, and compares how the loss changes with
+// what its gradient says. It returns the steepest slope.
+func compareSlopes(t rapid.TB, iv *interv.Intervenable, parameter string, result *interv.GradientResult,
+	r *rand.Rand, loss func() float64) (steepest float64) {
 	t.Helper()
 	start, g := iv.Parameters()[parameter], result.Gradients[parameter]
 	tangent, rotates := result.Tangents[parameter]

@@ -104,7 +104,8 @@ func exchange(base, source *tensors.Tensor, from, to [][]int) interv.Call {
 
 // read collects what a model computes at a site of layer 0, at all positions.
 func read(model interv.Model, component interv.Component, inputs *tensors.Tensor) *tensors.Tensor {
-	return patch(model, component, interv.Collect{}).MustRun(interv.Call{Base: embeds(inputs), Locations: []*interv.Location{interv.Everywhere()}}).Collected[0].Value
+	call := interv.Call{Base: embeds(inputs), Locations: []*interv.Location{interv.Everywhere()}}
+	return patch(model, component, interv.Collect{}).MustRun(call).Collected[0].Value
 }
 
 // after is what is at a site of layer 0 when an intervention has acted there.

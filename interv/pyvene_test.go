@@ -106,7 +106,8 @@ func TestPyveneSilentlyWrong(t *testing.T) {
 				interv.Generation{NewTokens: 3, Steps: c.steps, Logits: true})
 			grown := slices.Clone(prompt)
 			for step, token := range got.New[0] {
-				whole := flat(iv.MustRun(interv.Call{Base: tokensOf(grown), Locations: []*interv.Location{interv.At([][]int{c.place(len(grown))})}, Activations: steer}).Output)
+				whole := flat(iv.MustRun(interv.Call{Base: tokensOf(grown), Activations: steer,
+					Locations: []*interv.Location{interv.At([][]int{c.place(len(grown))})}}).Output)
 				wantClose(t, fmt.Sprint(name, ", step ", step), flat(got.Logits)[step*31:(step+1)*31], whole[len(whole)-31:], 1e-5)
 				grown = append(grown, token)
 			}
@@ -208,7 +209,8 @@ func TestPyveneBroken(t *testing.T) {
 			return interv.Representation{Component: component, Group: group, Intervention: interv.Vanilla{}}
 		}
 		iv := interv.MustNew(engine, model, interv.Config{Mode: interv.Serial, Representations: []interv.Representation{
-			at(attends, "first"), at(blockInput, "first"), at(attends, "second"), at(attends, "third"), {Component: attends, Group: "third", Intervention: interv.Collect{}}}})
+			at(attends, "first"), at(blockInput, "first"), at(attends, "second"), at(attends, "third"),
+			{Component: attends, Group: "third", Intervention: interv.Collect{}}}})
 		third := random(3, 3, 5, 4)
 		location := func(from, to int) *interv.Location {
 			return interv.FromTo(interv.Repeat(3, from), interv.Repeat(3, to))

@@ -159,13 +159,16 @@ func TestUnitRefusals(t *testing.T) {
 			[]string{"base locations", "no units"}},
 		"before the padding": {run(attends, interv.Position, interv.Zero{}, interv.At([][]int{{-3}, {-2}}), nil),
 			[]string{"base locations of example 1", "position -2", "0 to 2, or -1 to -1 from the end"}},
-		"everywhere and lists": {run(attends, interv.Position, interv.Zero{}, &interv.Location{Everywhere: true, Base: both(1)}, nil), []string{"base locations", "everywhere"}},
+		"everywhere and lists": {run(attends, interv.Position, interv.Zero{}, &interv.Location{Everywhere: true, Base: both(1)}, nil),
+			[]string{"base locations", "everywhere"}},
 		"everywhere from a shorter run": {run(attends, interv.Position, interv.Vanilla{}, interv.Everywhere(), interv.Inputs{"inputs_embeds": random(2, 2, 2, 4)}),
 			[]string{"source locations of example 0", "2 units", "3 units"}},
-		"a source for noise":      {run(attends, interv.Position, interv.Noise{}, interv.At(both(1)), inputs(2)), []string{"source", "none: noise draws its own source"}},
+		"a source for noise": {run(attends, interv.Position, interv.Noise{}, interv.At(both(1)), inputs(2)),
+			[]string{"source", "none: noise draws its own source"}},
 		"source places for noise": {run(attends, interv.Position, interv.Noise{}, interv.FromTo(both(1), both(1)), nil), []string{"source locations", "noise draws"}},
 		"attention weights of runs of different lengths": {run(weighing, interv.HeadPosition, interv.Vanilla{},
-			interv.FromTo(both(1), both(1)).Heads(both(0), both(0)), interv.Inputs{"inputs_embeds": random(2, 2, 4, 4)}), []string{"width of what is read", "got 4", "3"}},
+			interv.FromTo(both(1), both(1)).Heads(both(0), both(0)), interv.Inputs{"inputs_embeds": random(2, 2, 4, 4)}),
+			[]string{"width of what is read", "got 4", "3"}},
 		"a rotation of attention weights": {func() error {
 			_, err := interv.New(engine, model, interv.Config{Representations: []interv.Representation{{Component: weighing, Intervention: interv.RotatedSpace{}}}})
 			return err
