@@ -261,7 +261,8 @@ func TestRefusedStepsChangeNothing(t *testing.T) {
 		loss  interv.Loss
 		words []string
 	}{
-		"loss that is not a number": {func(o interv.Outcome) *Node { return Mul(ReduceAllSum(o.Output), Log(o.Labels["x"])) }, []string{"training step 1", "loss", "NaN"}},
+		"loss that is not a number": {func(o interv.Outcome) *Node { return Mul(ReduceAllSum(o.Output), Log(o.Labels["x"])) },
+			[]string{"training step 1", "loss", "NaN"}},
 		"gradient that is not a number": {func(o interv.Outcome) *Node {
 			return Sqrt(ReduceAllSum(Mul(Square(o.Output), AddScalar(o.Labels["x"], 1))))
 		}, []string{"training step 1", "update of 0.rotation", "not finite"}},
