@@ -277,7 +277,7 @@ func TestGradientsOfTheModelAgainstFiniteDifferences(t *testing.T) {
 	} {
 		t.Run(c.model.Catalogue().Model, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(4, 4))
-			call := interv.Call{Base: embeds(as(dtypes.Float64, random(1, 3, 4, 4))), Sources: []interv.Inputs{embeds(as(dtypes.Float64, random(2, 3, 4, 4)))},
+			call := interv.Call{Base: embeds(as(dtypes.Float64, random(1, 3, 3, 4))), Sources: []interv.Inputs{embeds(as(dtypes.Float64, random(2, 3, 3, 4)))},
 				Locations: []*interv.Location{interv.FromTo(interv.Repeat(3, 1), interv.Repeat(3, 2))}}
 			result := patch(c.model, c.site, interv.LowRankRotatedSpace{Rank: 2}).Gradient(sumOfSquares).OfModel().MustRun(call)
 			if got := slices.Sorted(maps.Keys(result.Model)); !slices.Equal(got, slices.Sorted(slices.Values(c.model.Weights().Names()))) {

@@ -102,10 +102,19 @@ func exchange(base, source *tensors.Tensor, from, to [][]int) interv.Call {
 	return interv.Call{Base: embeds(base), Sources: []interv.Inputs{embeds(source)}, Locations: []*interv.Location{interv.FromTo(from, to)}}
 }
 
+// readers are the Intervenables of read: one program serves all inputs of a shape.
+var readers = map[interv.Model]map[interv.Component]*interv.Intervenable{}
+
 // read collects what a model computes at a site of layer 0, at all positions.
 func read(model interv.Model, component interv.Component, inputs *tensors.Tensor) *tensors.Tensor {
 	call := interv.Call{Base: embeds(inputs), Locations: []*interv.Location{interv.Everywhere()}}
-	return patch(model, component, interv.Collect{}).MustRun(call).Collected[0].Value
+	if readers[model] == nil {
+		readers[model] = map[interv.Component]*interv.Intervenable{}
+	}
+	if readers[model][component] == nil {
+		readers[model][component] = patch(model, component, interv.Collect{})
+	}
+	return readers[model][component].MustRun(call).Collected[0].Value
 }
 
 // after is what is at a site of layer 0 when an intervention has acted there.
