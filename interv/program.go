@@ -174,13 +174,24 @@ func (build *builder) owns(i int) Nodes {
 func (p *program) run(backend compute.Backend, e *execution) (results []*tensors.Tensor, err error) {
 	buffers := make([]compute.Buffer, len(p.feeds))
 	for i, feed := range p.feeds {
-		if buffers[i], err = feed(e).Buffer(backend, 0); err != nil {
+		if buffers[i], err = bufferOf(feed(e), backend); err != nil {
 			return nil, err
 		}
 	}
 	err = exceptions.TryCatch[error](func() { results = p.graph.RunWithBuffers(buffers, make([]bool, len(buffers)), 0) })
 	collectGarbage(results)
 	return results, err
+}
+
+// bufferOf is a tensor on the device. A small one is copied there: memory that Go and the device share takes longer to set up.
+func bufferOf(t *tensors.Tensor, backend compute.Backend) (compute.Buffer, error) {
+	const small = 64 << 10
+	if t.ByteSize() <= small {
+		if err := t.MaterializeOnDevice(backend, false, 0); err != nil {
+			return nil, err
+		}
+	}
+	return t.Buffer(backend, 0)
 }
 
 // handedOut counts the bytes of results since garbage was last collected.
