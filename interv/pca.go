@@ -101,12 +101,14 @@ func standardize(x []float64, width int) (mean, std []float64) {
 	for i, value := range x {
 		mean[i%width] += value / rows
 	}
+	varies := make([]bool, width) // its deviation from a rounded mean would not tell
 	for i, value := range x {
 		std[i%width] += (value - mean[i%width]) * (value - mean[i%width]) / rows
+		varies[i%width] = varies[i%width] || value != x[i%width]
 	}
 	for j := range std {
-		if std[j] = math.Sqrt(std[j]); std[j] == 0 {
-			std[j] = 1
+		if std[j] = math.Sqrt(std[j]); !varies[j] {
+			mean[j], std[j] = x[j], 1
 		}
 	}
 	for i := range x {
