@@ -20,6 +20,15 @@ type Config struct {
 	Seed uint64 `json:"seed"`
 }
 
+// ParseConfig reads a config's JSON; an unknown field, intervention or setting is an error.
+func ParseConfig(text []byte) (Config, error) {
+	var c Config
+	if err := decodeStrictly(bytes.TrimSpace(text), &c); err != nil {
+		return Config{}, Within("config", err)
+	}
+	return c, nil
+}
+
 // Mode says how the runs of a call feed each other.
 type Mode string
 

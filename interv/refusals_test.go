@@ -292,3 +292,23 @@ func TestAGoFunctionRunsButCannotBeSaved(t *testing.T) {
 	wantRefusal(t, err, "layer 0 cell_output", "mean", "a Go function cannot be saved")
 	wantRefusal(t, iv.Save(filepath.Join(t.TempDir(), "saved")), "a Go function cannot be saved")
 }
+
+func TestParseConfig(t *testing.T) {
+	config, err := interv.ParseConfig([]byte(` {"representations": [{"layer": 1, "component": "cell_output", "intervention_type": "low_rank_rotated_space", "settings": {"rank": 2}}], "seed": 3}
+`))
+	must(t, err)
+	if want := (interv.LowRankRotatedSpace{Rank: 2}); config.Seed != 3 || config.Representations[0].Intervention != interv.Intervention(want) {
+		t.Errorf("got %+v", config)
+	}
+	for text, word := range map[string]string{
+		`{"representation": []}`: "representation",
+		`{"representations": [{"layer": 1, "component": "x", "intervention_type": "low_rank_rotated_space", "settings": {"rnak": 2}}]}`: "rnak",
+		`{"representations": [{"layer": 1, "component": "x", "intervention_type": "low_rank_rotated"}]}`:                                "low_rank_rotated_space",
+		`{} {}`: "after the value",
+		``:      "EOF",
+	} {
+		if _, err := interv.ParseConfig([]byte(text)); err == nil || !strings.Contains(err.Error(), word) {
+			t.Errorf("%s: got %v, wanted an error that says %q", text, err, word)
+		}
+	}
+}
