@@ -38,8 +38,10 @@ func (l *Location) Heads(source, base [][]int) *Location {
 // Repeat lists the same units for each of a number of examples: Repeat(10, 0, 2, 4) is Python's [[0, 2, 4]] * 10.
 func Repeat(examples int, units ...int) [][]int {
 	rows := make([][]int, examples)
+	all := make([]int, examples*len(units))
 	for i := range rows {
-		rows[i] = append([]int(nil), units...)
+		rows[i] = all[i*len(units) : (i+1)*len(units) : (i+1)*len(units)]
+		copy(rows[i], units)
 	}
 	return rows
 }
@@ -220,9 +222,9 @@ func (s side) check(rows [][]int, noun string, count int, real func(example int)
 }
 
 func cloneRows(rows [][]int) [][]int {
-	clone := make([][]int, len(rows))
+	clone, all := make([][]int, len(rows)), slices.Concat(rows...)
 	for i, row := range rows {
-		clone[i] = slices.Clone(row)
+		clone[i], all = all[:len(row):len(row)], all[len(row):]
 	}
 	return clone
 }
