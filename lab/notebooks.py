@@ -24,7 +24,9 @@ LAB = CHECKOUT / ".lab"
 os.environ.pop("JUPYTER_PATH", None)
 for kind in "config", "data", "runtime":
     os.environ[f"JUPYTER_{kind.upper()}_DIR"] = str(LAB / "jupyter" / kind)
-os.environ["IPYTHONDIR"] = str(LAB / "jupyter" / "ipython")
+ipython = LAB / "jupyter" / "ipython"
+ipython.mkdir(parents=True, exist_ok=True)  # or it warns
+os.environ["IPYTHONDIR"] = str(ipython)
 
 try:
     import nbformat
