@@ -72,7 +72,8 @@ def by_hand(model, batch):
 
 
 def with_pyvene(model, batch):
-    import pyvene
+    with contextlib.redirect_stdout(sys.stderr):  # it says what it lacks
+        import pyvene
 
     config = pyvene.IntervenableConfig(pyvene.RepresentationConfig(LAYER, "block_output", "pos", 1), intervention_types=pyvene.VanillaIntervention)
     intervenable = pyvene.IntervenableModel(config, model)
@@ -88,7 +89,7 @@ def main():
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     torch.manual_seed(1)
     model = GPT2LMHeadModel(GPT2Config()).eval()
-    with torch.no_grad(), contextlib.redirect_stderr(sys.stderr):
+    with torch.no_grad():
         if given.library == "pyvene":
             library = "pyvene " + importlib.metadata.version("pyvene")
             for batch in (1, 8):
