@@ -109,12 +109,14 @@ func retract(x *Node) (retracted, converged *Node) {
 	g, size := x.Graph(), x.Shape().Dim(1)
 	gramOf := func(x *Node) *Node { return DotGeneral(x, []int{0}, nil, x, []int{0}, nil) }
 	iterate := func(x, gram, a, b *Node) *Node { return Sub(Mul(x, a), Mul(project(x, gram), b)) }
-	x = Div(x, Sqrt(ReduceAllMax(ReduceSum(Abs(gramOf(x)), 1))))
+	gram := gramOf(x)
+	largest := ReduceAllMax(ReduceSum(Abs(gram), 1)) // at least the square of each singular value
+	x, gram = Div(x, Sqrt(largest)), Div(gram, largest)
 	// The closures of a While can neither use nodes of the graph around them (XLA) nor share its cached scalars (GoMLX), so that what
 	// they need is part of the state. They have no Reduce either.
 	bound := max(retractionError, float64(size)*retractionRounding)
 	state := []*Node{
-		Scalar(g, dtypes.Int32, 0), Scalar(g, dtypes.Int32, 1), Scalar(g, dtypes.Int32, retractionRounds), x, gramOf(x),
+		Scalar(g, dtypes.Int32, 0), Scalar(g, dtypes.Int32, 1), Scalar(g, dtypes.Int32, retractionRounds), x, gram,
 		ConvertDType(Diagonal(g, size), x.DType()), Scalar(g, x.DType(), 1.5), Scalar(g, x.DType(), 0.5), Scalar(g, x.DType(), bound*bound),
 	}
 	within := func(build func(round, one, rounds, x, gram, identity, a, b, bound *Node) []*Node) *Function {
