@@ -157,15 +157,19 @@ const temperature = "temperature"
 // SetTemperature sets every parameter called temperature; an error if there is none, or the value is not above 0.
 func (iv *Intervenable) SetTemperature(value float64) error {
 	values := map[string]*tensors.Tensor{}
-	for _, key := range iv.keys() {
-		if key.name == temperature {
-			values[key.String()] = ofDType(tensors.FromScalar(value), iv.model.Weights().DType())
-		}
+	for key := range iv.temperatures() {
+		values[key.String()] = ofDType(tensors.FromScalar(value), iv.model.Weights().DType())
 	}
 	if len(values) == 0 {
 		return &Error{Where: "parameters", Axis: temperature, Got: "none", Wanted: "an intervention that has one, such as interv.BoundlessRotatedSpace{}"}
 	}
 	return iv.SetParameters(values)
+}
+
+func (iv *Intervenable) temperatures() parameterValues {
+	values := maps.Clone(*iv.parameters.Load())
+	maps.DeleteFunc(values, func(key parameterKey, _ *tensors.Tensor) bool { return key.name != temperature })
+	return values
 }
 
 // Count is the number of parameters of the interventions: all, and those that training changes. Linked ones count once.

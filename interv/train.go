@@ -93,13 +93,22 @@ func (t *Trainer) Steps() int {
 }
 
 // Step makes one call and moves every trainable parameter that took part against its gradient. It returns the loss before the update. A
-// loss or an update that is not finite is an error, and then nothing is updated.
+// loss or an update that is not finite is an error, and after any error the parameters are what they were.
 func (t *Trainer) Step(call Call) (float64, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err := t.setTemperature(); err != nil {
+	before, err := t.setTemperature()
+	if err != nil {
 		return 0, err
 	}
+	loss, err := t.step(call)
+	if err != nil {
+		t.iv.replace(before)
+	}
+	return loss, err
+}
+
+func (t *Trainer) step(call Call) (float64, error) {
 	task := &trainingTask{Trainer: t, frozen: *t.iv.frozen.Load()}
 	if len(call.Locations) != len(t.iv.plan.representations) { // let the call say what is wrong with it
 		_, err := t.iv.Run(call)
@@ -156,11 +165,13 @@ func (t *Trainer) Train(ctx context.Context, calls iter.Seq[Call], epochs int) (
 	return mean, nil
 }
 
-func (t *Trainer) setTemperature() error {
+// setTemperature follows the schedule, if there is one, and returns what it replaced.
+func (t *Trainer) setTemperature() (before parameterValues, err error) {
 	if t.settings.Temperature == nil {
-		return nil
+		return nil, nil
 	}
-	return t.iv.SetTemperature(t.settings.Temperature(t.steps))
+	before = t.iv.temperatures()
+	return before, t.iv.SetTemperature(t.settings.Temperature(t.steps))
 }
 
 // feed is what the program takes beside the call: a factor for the mean's bias, one for the square's, then for each parameter its rate

@@ -187,6 +187,10 @@ func TestTemperatureSchedule(t *testing.T) {
 	_, err := cold.Step(call)
 	wantRefusal(t, err, "temperature", "above 0")
 	wantSame(t, "the boundary", flat(iv.Parameters()["0.boundary"]), before)
+	refused := iv.MustTrainer(loss, interv.Adam{Temperature: interv.Linear(7, 7, 1)})
+	if _, err := refused.Step(interv.Call{}); err == nil || numbers(iv.Parameters()["0.temperature"])[0] != 0.5 {
+		t.Errorf("got error %v and a temperature of %v, wanted a refusal that leaves 0.5", err, iv.Parameters()["0.temperature"])
+	}
 	none := patch(model, attends, interv.RotatedSpace{}).MustTrainer(sumOfSquares, interv.Adam{Temperature: interv.Linear(2, 1, 3)})
 	_, err = none.Step(call)
 	wantRefusal(t, err, "temperature", "none")
