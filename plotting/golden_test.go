@@ -65,8 +65,9 @@ func figures() map[string]plotting.Plot {
 			plotting.LogY{},
 			plotting.Labels{Title: "Effect by component"},
 		),
-		"dodged": plotting.New(dodged, plotting.Aes{X: "component", Y: "change", Fill: "kind"}).Add(
+		"dodged": plotting.New(dodged, plotting.Aes{X: "component", Y: "change", Fill: "kind", Label: "change"}).Add(
 			plotting.Bar{},
+			plotting.Text{Above: true},
 			plotting.HLine{At: 0},
 			plotting.Theme{XAngle: 90, Width: 480, Height: 400},
 		),

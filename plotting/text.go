@@ -13,7 +13,7 @@ import (
 type Text struct {
 	Format string  // a verb of package fmt for the label, such as "%.2f"; empty for three digits of fractions, and all of the rest
 	Size   float64 // in pixels; 0 for 10
-	Above  bool    // writes over the place instead of on it, as for bars
+	Above  bool    // writes beyond the place instead of on it, as for bars: over it, or under it where y is below zero
 }
 
 // AddTo implements [Part].
@@ -43,19 +43,31 @@ func (t Text) Arrange(p *Panel) error {
 	}
 	if t.Above {
 		for _, r := range p.Rows {
-			p.Y.Include(r.Y + 0.08*(p.Y.high-p.Y.low))
+			p.Y.Include(r.Y + outwards(p.Y, r)*0.08*(p.Y.high-p.Y.low))
 		}
 	}
 	return nil
 }
 
+// outwards is the sign of the way from zero to a row's place: along the axis, or against it from below zero.
+func outwards(y *Scale, r Row) float64 {
+	if r.Y < 0 && !y.Log() {
+		return -1
+	}
+	return 1
+}
+
 // Draw implements [Layer].
 func (t Text) Draw(p *Panel) {
-	size, up := t.size(p.figure), 0.0
-	if t.Above {
-		up = 0.8 * size
-	}
+	size := t.size(p.figure)
 	for _, r := range p.Rows {
+		up := 0.0
+		if t.Above {
+			up = 0.8 * size * outwards(p.Y, r)
+		}
+		if p.Y.reverse {
+			up = -up
+		}
 		colour := Hex(0x1a1a1a)
 		if r.Height > 0 && !t.Above {
 			colour = inkOn(r.Fill)
