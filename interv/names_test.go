@@ -16,7 +16,7 @@ func TestNamesForPyveneUsers(t *testing.T) {
 	text, err := os.ReadFile("../docs/pyvene.md")
 	must(t, err)
 	folders := map[string]string{"interv": ".", "backend": "../backend", "plotting": "../plotting"}
-	for _, inner := range []string{"causal", "foreign", "gru", "mlp", "readout", "tokens", "transformer"} {
+	for _, inner := range []string{"causal", "foreign", "gru", "mlp", "readout", "tokens", "toy", "transformer"} {
 		folders[inner] = inner
 	}
 	known := map[string]map[string]bool{}
