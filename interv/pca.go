@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 )
@@ -53,13 +54,20 @@ func (p PCARotatedSpace) Apply(v Values) *Node {
 }
 
 // FitPCA computes the parameters of a [PCARotatedSpace] of so many components from activations [..., width], such as a [Collect]
-// returns: the mean and standard deviation of every dimension (1 for one that never changes), and the eigenvectors of the covariance of
-// the standardized activations with the largest eigenvalues, largest first, each with its largest entry positive. It takes of the order
-// of width³ operations. [Intervenable.SetParametersOf] takes the result.
+// returns: the mean and standard deviation of every dimension (1 for one that never changes, as far as float32 tells), and the
+// eigenvectors of the covariance of the standardized activations with the largest eigenvalues, largest first, each with its largest entry
+// positive. It takes of the order of width³ operations. Activations are float32 or float64, and so small that float32 holds their mean and
+// standard deviation. [Intervenable.SetParametersOf] takes the result.
 func FitPCA(activations *tensors.Tensor, components int) (map[string]*tensors.Tensor, error) {
 	const where = "fitting PCA"
-	if activations.Rank() < 2 {
-		return nil, &Error{Where: where, Axis: "activations", Got: activations.Shape().String(), Wanted: "[…, width]"}
+	wants := &Error{Where: where, Axis: "activations", Got: "no tensor", Wanted: "[…, width] of float32 or float64, not empty"}
+	if activations == nil {
+		return nil, wants
+	}
+	dtype := activations.DType()
+	if dtype != dtypes.Float32 && dtype != dtypes.Float64 || activations.Rank() < 2 || activations.Size() == 0 {
+		wants.Got = activations.Shape().String()
+		return nil, wants
 	}
 	if err := CheckFinite(where, activations); err != nil {
 		return nil, err
@@ -74,28 +82,43 @@ func FitPCA(activations *tensors.Tensor, components int) (map[string]*tensors.Te
 	}
 	x := floats(activations)
 	mean, std := standardize(x, width)
-	covariance := make([]float64, width*width)
-	for row := range count {
-		vector := x[row*width : (row+1)*width]
+	fitted := map[string]*tensors.Tensor{"mean": float32Tensor(mean, width), "std": float32Tensor(std, width)}
+	for _, name := range sortedKeys(fitted) {
+		if err := CheckFinite(where+", "+name, fitted[name]); err != nil {
+			return nil, err
+		}
+	}
+	vectors, err := eigenvectors(covariance(x, width), width)
+	if err != nil {
+		return nil, Within(where, err)
+	}
+	fitted["components"] = float32Tensor(vectors[:components*width], components, width)
+	return fitted, nil
+}
+
+// covariance of the columns of x, [rows, width], whose means are 0: xᵀx / rows.
+func covariance(x []float64, width int) []float64 {
+	product := make([]float64, width*width)
+	rows := float64(len(x) / width)
+	for vector := range slices.Chunk(x, width) {
 		for i, a := range vector {
 			for j, b := range vector[:i+1] {
-				covariance[i*width+j] += a * b / float64(count)
+				product[i*width+j] += a * b / rows
 			}
 		}
 	}
 	for i := range width {
 		for j := range i {
-			covariance[j*width+i] = covariance[i*width+j]
+			product[j*width+i] = product[i*width+j]
 		}
 	}
-	return map[string]*tensors.Tensor{
-		"components": float32Tensor(eigenvectors(covariance, width)[:components*width], components, width),
-		"mean":       float32Tensor(mean, width), "std": float32Tensor(std, width),
-	}, nil
+	return product
 }
 
-// standardize subtracts from each column of x, [rows, width], its mean and divides by its standard deviation.
+// standardize subtracts from each column of x, [rows, width], its mean and divides by its standard deviation, or by 1 if that is as good as
+// 0 in float32.
 func standardize(x []float64, width int) (mean, std []float64) {
+	const least = 0x1p-126 // the smallest normal float32: some processors take what is smaller for 0
 	mean, std = make([]float64, width), make([]float64, width)
 	rows := float64(len(x) / width)
 	for i, value := range x {
@@ -107,7 +130,7 @@ func standardize(x []float64, width int) (mean, std []float64) {
 		varies[i%width] = varies[i%width] || value != x[i%width]
 	}
 	for j := range std {
-		if std[j] = math.Sqrt(std[j]); !varies[j] {
+		if std[j] = math.Sqrt(std[j]); !varies[j] || std[j] < least {
 			mean[j], std[j] = x[j], 1
 		}
 	}
@@ -118,8 +141,9 @@ func standardize(x []float64, width int) (mean, std []float64) {
 }
 
 // eigenvectors of a symmetric matrix [n, n], as rows, those of the largest eigenvalues first: cyclic Jacobi rotations (Golub and Van
-// Loan, "Matrix Computations", 2013, section 8.5), until what is off the diagonal is rounding.
-func eigenvectors(matrix []float64, n int) []float64 {
+// Loan, "Matrix Computations", 2013, section 8.5), until what is off the diagonal is rounding. A dozen sweeps are many.
+func eigenvectors(matrix []float64, n int) ([]float64, error) {
+	const sweeps = 100
 	vectors := make([]float64, n*n)
 	norm := 0.0
 	for i := range n {
@@ -128,16 +152,16 @@ func eigenvectors(matrix []float64, n int) []float64 {
 			norm += matrix[i*n+j] * matrix[i*n+j]
 		}
 	}
-	for {
-		off := 0.0
+	for off, sweep := math.Inf(1), 0; !(off <= 1e-24*norm); sweep++ {
+		if sweep == sweeps {
+			return nil, &Error{Axis: "eigenvectors", Got: fmt.Sprintf("%g of the norm off the diagonal after %d sweeps", math.Sqrt(off/norm), sweep), Wanted: "1e-12"}
+		}
+		off = 0
 		for p := range n {
 			for q := p + 1; q < n; q++ {
 				off += 2 * matrix[p*n+q] * matrix[p*n+q]
 				rotate(matrix, vectors, n, p, q)
 			}
-		}
-		if off <= 1e-24*norm {
-			break
 		}
 	}
 	order := Range(0, n)
@@ -150,7 +174,7 @@ func eigenvectors(matrix []float64, n int) []float64 {
 			sorted = append(sorted, math.Copysign(1, largest)*value)
 		}
 	}
-	return sorted
+	return sorted, nil
 }
 
 // rotate makes the entry p, q of a symmetric matrix 0 by a rotation of these two axes, and rotates the rows of vectors along.

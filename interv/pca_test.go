@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/interv"
@@ -43,6 +44,17 @@ func TestFitPCA(t *testing.T) {
 	std[3] = 1
 	wantClose(t, "mean", flat(fitted["mean"]), mean, 1e-5)
 	wantClose(t, "standard deviation", flat(fitted["std"]), std, 1e-5)
+}
+
+// What changes by less than float32 tells apart counts as a dimension that never changes.
+func TestFitPCAWithoutDeviation(t *testing.T) {
+	for _, tiny := range []float64{1e-200, 1e-50, 1e-40, 0} {
+		fitted, err := interv.FitPCA(tensors.FromValue([][]float64{{tiny, 2}, {-tiny, 9}, {0, 1}}), 2)
+		must(t, err)
+		wantClose(t, "components", flat(fitted["components"]), []float32{0, 1, 1, 0}, 1e-6)
+		wantClose(t, "mean", flat(fitted["mean"]), []float32{0, 4}, 1e-6)
+		wantClose(t, "standard deviation", flat(fitted["std"]), []float32{1, float32(math.Sqrt(38. / 3))}, 1e-6)
+	}
 }
 
 // Components are orthonormal and carry what they say: along them standardized activations do not vary together, the first vary most.
@@ -91,7 +103,13 @@ func TestFittedComponentsExchange(t *testing.T) {
 		"too many components": {source, 4, []string{"components", "got 4", "1 to the width, 3"}},
 		"no components":       {source, 0, []string{"components", "got 0"}},
 		"one vector":          {random(1, 1, 3), 2, []string{"1 vectors", "at least 2"}},
-		"no vectors":          {random(1, 3), 2, []string{"[…, width]"}},
+		"no vectors":          {random(1, 3), 2, []string{"(Float32)[3]", "[…, width]"}},
+		"nothing":             {nil, 2, []string{"got no tensor", "float32 or float64"}},
+		"empty":               {random(1, 3, 0), 2, []string{"(Float32)[3, 0]", "not empty"}},
+		"integers":            {tensors.FromValue([][]int32{{1, 2}, {3, 5}}), 1, []string{"(Int32)[2, 2]", "float32 or float64"}},
+		"half precision":      {tensors.FromShape(shapes.Make(dtypes.BFloat16, 2, 2)), 1, []string{"BFloat16", "float32 or float64"}},
+		"too large mean":      {tensors.FromValue([][]float64{{1e39, 1}, {1e39, 2}}), 1, []string{"mean", "+Inf", "finite"}},
+		"too large deviation": {tensors.FromValue([][]float64{{1e200, 2}, {-1e200, 9}, {0, 1}}), 1, []string{"std", "+Inf", "finite"}},
 		"not numbers":         {tensors.FromValue([][]float32{{1, float32(math.Inf(1))}, {1, 2}}), 1, []string{"+Inf"}},
 	} {
 		t.Run(name, func(t *testing.T) {
