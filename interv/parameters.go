@@ -86,8 +86,12 @@ func checkParameter(key parameterKey, kind Kind, value *tensors.Tensor) error {
 	if err := CheckFinite(where, value); err != nil {
 		return err
 	}
-	if key.name == temperature && !(floats(value)[0] > 0) {
-		return &Error{Where: where, Axis: "value", Got: fmt.Sprint(floats(value)[0]), Wanted: "a number above 0"}
+	if key.name == temperature || key.name == deviation {
+		for i, divisor := range floats(value) {
+			if divisor <= 0 {
+				return &Error{Where: where, Axis: fmt.Sprintf("element %d of %s", i, value.Shape()), Got: fmt.Sprint(divisor), Wanted: "a number above 0"}
+			}
+		}
 	}
 	if kind == Orthonormal {
 		return Within(where, checkOrthonormal(floats(value), value.Shape().Dim(0), value.Shape().Dim(1)))

@@ -15,10 +15,13 @@ import (
 // PCARotatedSpace exchanges principal components of standardized activations: out = (z C) ⊙ std + mean, z = ((s − mean)/std) Cᵀ on the
 // selected components and ((b − mean)/std) Cᵀ elsewhere. components C is [Components, width], mean and std [width]; a subspace selects
 // components. Where Components is less than the width, what lies outside of them is lost. None is trained: they come from [FitPCA], and
-// until then C is the first rows of the identity.
+// until then C is the first rows of the identity. A standard deviation that is not above 0 is refused.
 type PCARotatedSpace struct {
 	Components int `json:"components,omitempty"` // 1 to the width of the site; 0 means the width
 }
+
+// deviation is what a parameter is called that activations are divided by.
+const deviation = "std"
 
 // Name is "pca_rotated_space".
 func (PCARotatedSpace) Name() string { return "pca_rotated_space" }
@@ -41,13 +44,15 @@ func (p PCARotatedSpace) Parameters(width int, _ *rand.Rand) ([]Owned, error) {
 	for i := range count {
 		identity[i*width+i] = 1
 	}
-	return []Owned{{"components", Fixed, float32Tensor(identity, count, width)}, {"mean", Fixed, filled(0, width)}, {"std", Fixed, filled(1, width)}}, nil
+	return []Owned{
+		{"components", Fixed, float32Tensor(identity, count, width)}, {"mean", Fixed, filled(0, width)}, {deviation, Fixed, filled(1, width)},
+	}, nil
 }
 
 // Apply builds (z C) ⊙ std + mean.
 func (p PCARotatedSpace) Apply(v Values) *Node {
 	components := v.Parameters["components"]
-	mean, std := ExpandLeftToRank(v.Parameters["mean"], v.Base.Rank()), ExpandLeftToRank(v.Parameters["std"], v.Base.Rank())
+	mean, std := ExpandLeftToRank(v.Parameters["mean"], v.Base.Rank()), ExpandLeftToRank(v.Parameters[deviation], v.Base.Rank())
 	coordinates := func(x *Node) *Node { return unproject(Div(Sub(x, mean), std), components) }
 	z := blend(v.Selected, coordinates(v.Base), coordinates(v.Source))
 	return Add(Mul(project(z, components), std), mean)
@@ -82,7 +87,7 @@ func FitPCA(activations *tensors.Tensor, components int) (map[string]*tensors.Te
 	}
 	x := floats(activations)
 	mean, std := standardize(x, width)
-	fitted := map[string]*tensors.Tensor{"mean": float32Tensor(mean, width), "std": float32Tensor(std, width)}
+	fitted := map[string]*tensors.Tensor{"mean": float32Tensor(mean, width), deviation: float32Tensor(std, width)}
 	for _, name := range sortedKeys(fitted) {
 		if err := CheckFinite(where+", "+name, fitted[name]); err != nil {
 			return nil, err
