@@ -19,7 +19,7 @@ import (
 // Autoencoder exchanges latents z = ReLU(W (x − c) + encoder bias), decoded as V z + c. encoder_weight W is [Latents, width],
 // encoder_bias [Latents], decoder_weight V [width, Latents], decoder_bias c [width]; all are trainable.
 type Autoencoder struct {
-	Latents   int  `json:"latents"` // at least 1
+	Latents   int  `json:"latents"` // at least 1; times the width at most 2³¹
 	KeepError bool `json:"keep_error,omitempty"`
 }
 
@@ -32,10 +32,13 @@ func (a Autoencoder) Features(int) int { return a.Latents }
 // Parameters are random weights of variance 1/width, the decoder's the transpose of the encoder's, and biases of 0.
 func (a Autoencoder) Parameters(width int, random *rand.Rand) ([]Owned, error) {
 	encoder, decoder, err := randomAutoencoder(a.Latents, width, random)
+	if err != nil {
+		return nil, err
+	}
 	return []Owned{
 		{"encoder_weight", Free, encoder}, {"encoder_bias", Free, filled(0, a.Latents)},
 		{"decoder_weight", Free, decoder}, {"decoder_bias", Free, filled(0, width)},
-	}, err
+	}, nil
 }
 
 // Apply builds V z + c.
@@ -53,7 +56,7 @@ func (a Autoencoder) Apply(v Values) *Node {
 // Latents], b_enc and threshold [Latents], W_dec [Latents, width], b_dec [width]; the threshold is not trained, and a latent below it
 // passes no gradient. Rajamanoharan et al., "Jumping Ahead: Improving Reconstruction Fidelity with JumpReLU Sparse Autoencoders" (2024).
 type JumpReLUAutoencoder struct {
-	Latents   int  `json:"latents"` // at least 1
+	Latents   int  `json:"latents"` // at least 1; times the width at most 2³¹
 	KeepError bool `json:"keep_error,omitempty"`
 }
 
@@ -66,10 +69,13 @@ func (a JumpReLUAutoencoder) Features(int) int { return a.Latents }
 // Parameters are random weights of variance 1/width, the decoder's the transpose of the encoder's, biases of 0, thresholds of 0.
 func (a JumpReLUAutoencoder) Parameters(width int, random *rand.Rand) ([]Owned, error) {
 	decoder, encoder, err := randomAutoencoder(a.Latents, width, random)
+	if err != nil {
+		return nil, err
+	}
 	return []Owned{
 		{"W_enc", Free, encoder}, {"b_enc", Free, filled(0, a.Latents)}, {"threshold", Fixed, filled(0, a.Latents)},
 		{"W_dec", Free, decoder}, {"b_dec", Free, filled(0, width)},
-	}, err
+	}, nil
 }
 
 // Apply builds z W_dec + b_dec.
@@ -102,6 +108,9 @@ func rectified(x *Node) *Node { return MaxScalar(x, 0) }
 func randomAutoencoder(latents, width int, random *rand.Rand) (matrix, transposed *tensors.Tensor, err error) {
 	if latents < 1 {
 		return nil, nil, &Error{Axis: "latents", Got: fmt.Sprint(latents), Wanted: "at least 1"}
+	}
+	if float64(latents)*float64(width) > 1<<31 {
+		return nil, nil, &Error{Axis: "latents", Got: fmt.Sprint(latents), Wanted: fmt.Sprintf("latents times the width, %d, to be at most 2³¹", width)}
 	}
 	values := make([]float64, latents*width)
 	for i := range values {

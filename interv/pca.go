@@ -40,6 +40,10 @@ func (p PCARotatedSpace) Parameters(width int, _ *rand.Rand) ([]Owned, error) {
 	if count < 1 || count > width {
 		return nil, &Error{Axis: "components", Got: fmt.Sprint(p.Components), Wanted: fmt.Sprintf("1 to the width, %d", width)}
 	}
+	const most = 1 << 28
+	if count > most/width {
+		return nil, &Error{Axis: "components", Got: fmt.Sprintf("[%d, %d]", count, width), Wanted: fmt.Sprintf("at most %d entries", most)}
+	}
 	identity := make([]float64, count*width)
 	for i := range count {
 		identity[i*width+i] = 1

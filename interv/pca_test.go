@@ -95,6 +95,9 @@ func TestFittedComponentsExchange(t *testing.T) {
 	call := exchange(base, source, interv.Repeat(4, 0), interv.Repeat(4, 2))
 	wantClose(t, "all components", flat(iv.MustRun(call).Output), flat(patch(model, attends, interv.Vanilla{}).MustRun(call).Output), 1e-4)
 	wantRefusal(t, patch(model, attends, interv.RotatedSpace{}).SetParametersOf(0, fitted), "name", "components", "rotation")
+	_, err = interv.New(engine, model, interv.Config{Representations: []interv.Representation{
+		{Component: attends, Intervention: interv.PCARotatedSpace{}, MaxUnits: 1 << 20}}})
+	wantRefusal(t, err, "components", "[3145728, 3145728]", "268435456")
 	for _, std := range []float64{0, -1, 1e-50, 1e50, math.NaN()} {
 		wantRefusal(t, iv.SetParametersOf(0, map[string]*tensors.Tensor{"std": tensors.FromValue([]float64{1, std, 2})}), "0.std", "element 1", "wanted a")
 	}

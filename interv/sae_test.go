@@ -1,6 +1,7 @@
 package interv_test
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -12,6 +13,19 @@ import (
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/gru"
 )
+
+// New refuses latents that no memory holds before it makes room for them.
+func TestLatentsRefusals(t *testing.T) {
+	model := gru.MustNewClassifier(gru.Config{Layers: 1, Width: 4}, 1)
+	for latents, wanted := range map[int]string{-1: "at least 1", 0: "at least 1", 60000000000000: "the width, 4", 1 << 62: "2³¹"} {
+		for _, intervention := range []interv.Intervention{
+			interv.Autoencoder{Latents: latents}, interv.JumpReLUAutoencoder{Latents: latents}, interv.Constant{Of: interv.Autoencoder{Latents: latents}},
+		} {
+			_, err := interv.New(engine, model, interv.Config{Representations: []interv.Representation{{Component: gru.CellInput, Intervention: intervention}}})
+			wantRefusal(t, err, "representation 0", "latents", fmt.Sprintf("got %d,", latents), wanted)
+		}
+	}
+}
 
 // saeTensors are a small random autoencoder under the names that files use.
 func saeTensors(width, latents int) map[string]*tensors.Tensor {
