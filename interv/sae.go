@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/gomlx/gomlx/core/tensors"
@@ -17,11 +18,21 @@ import (
 // [Intervenable.SetParametersOf]. It reads
 //
 //   - Gemma Scope's params.npz: W_enc [width, latents], b_enc, threshold, W_dec [latents, width], b_dec; a [JumpReLUAutoencoder];
-//   - a folder of SAELens: cfg.json and sae_weights.safetensors with the same names; an architecture of standard is an [Autoencoder], one
-//     of jumprelu a JumpReLUAutoencoder. Where the encoder subtracts the decoder's bias from its input in one form and not in the other,
-//     the encoder's bias makes up for it.
+//   - a folder of SAELens, versions 3 to 6: cfg.json and sae_weights.safetensors with the same names; an architecture of standard is an
+//     [Autoencoder], one of jumprelu a JumpReLUAutoencoder. Where the encoder subtracts the decoder's bias from its input in one form and
+//     not in the other, the encoder's bias makes up for it.
 //
-// Another architecture, activations that are normalized first, or tensors that do not fit each other are an error.
+// Of cfg.json it reads what decides the numbers. An absent key means the first of these values, and any other is an error:
+//
+//	architecture                             standard, jumprelu
+//	activation_fn, activation_fn_str         relu
+//	apply_b_dec_to_input                     true, false
+//	normalize_activations                    none, false
+//	reshape_activations                      none, hook_z: the heads' values are side by side, as at a site without heads
+//	rescale_acts_by_decoder_norm             false
+//	d_in, d_sae                              width and latents of the tensors
+//
+// Tensors that do not fit each other, are none of these, or hold no latents are an error too.
 func LoadAutoencoder(path string) (Intervention, map[string]*tensors.Tensor, error) {
 	loaded, err := readSAE(path)
 	if err != nil {
@@ -39,16 +50,23 @@ func LoadAutoencoder(path string) (Intervention, map[string]*tensors.Tensor, err
 // sae is a sparse autoencoder as files hold it: x W_enc + b_enc, with b_dec subtracted from x first if centered.
 type sae struct {
 	tensors         map[string]*tensors.Tensor
+	config          map[string]string // of a folder
 	width, latents  int
 	jumps, centered bool
 }
 
-// saeConfig is what matters of SAELens's cfg.json.
-type saeConfig struct {
-	Architecture string `json:"architecture"`
-	Centered     *bool  `json:"apply_b_dec_to_input"`
-	Normalize    string `json:"normalize_activations"`
-	Activation   string `json:"activation_fn_str"`
+// saeSettings are what keys of SAELens's cfg.json may be.
+var saeSettings = []struct {
+	key   string
+	valid []string
+}{
+	{"architecture", []string{"standard", "jumprelu"}},
+	{"activation_fn", []string{"relu"}},
+	{"activation_fn_str", []string{"relu"}},
+	{"apply_b_dec_to_input", []string{"true", "false"}},
+	{"normalize_activations", []string{"none", "false"}},
+	{"reshape_activations", []string{"none", "hook_z"}},
+	{"rescale_acts_by_decoder_norm", []string{"false"}},
 }
 
 func readSAE(path string) (*sae, error) {
@@ -60,33 +78,37 @@ func readSAE(path string) (*sae, error) {
 		values, err := toTensors(path, arrays)
 		return &sae{tensors: values, jumps: true}, err
 	}
-	text, err := os.ReadFile(filepath.Join(path, "cfg.json"))
+	config, err := readSAEConfig(filepath.Join(path, "cfg.json"))
+	if err != nil {
+		return nil, err
+	}
+	loaded := &sae{config: config, jumps: config["architecture"] == "jumprelu", centered: config["apply_b_dec_to_input"] != "false"}
+	loaded.tensors, err = LoadTensors(filepath.Join(path, "sae_weights.safetensors"))
+	return loaded, err
+}
+
+// readSAEConfig reads the values of a cfg.json, as they are written there, and refuses those that ask for what is not computed here.
+func readSAEConfig(path string) (map[string]string, error) {
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("%w (wanted a .npz file, or a folder with cfg.json and sae_weights.safetensors)", err)
 	}
-	config := saeConfig{Architecture: "standard", Normalize: "none", Activation: "relu"}
-	if err := json.Unmarshal(text, &config); err != nil {
+	var values map[string]json.RawMessage
+	if err := json.Unmarshal(text, &values); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	for _, setting := range []struct {
-		name, got string
-		valid     []string
-	}{
-		{"architecture", config.Architecture, []string{"standard", "jumprelu"}},
-		{"normalize_activations", config.Normalize, []string{"none"}},
-		{"activation_fn_str", config.Activation, []string{"relu"}},
-	} {
-		if !slices.Contains(setting.valid, setting.got) {
-			return nil, UnknownName(filepath.Join(path, "cfg.json"), setting.name, setting.got, setting.valid)
+	config := map[string]string{}
+	for key, value := range values {
+		if string(value) != "null" {
+			config[key] = strings.Trim(string(value), `"`)
 		}
 	}
-	jumps := config.Architecture == "jumprelu"
-	loaded := &sae{jumps: jumps, centered: !jumps}
-	if config.Centered != nil {
-		loaded.centered = *config.Centered
+	for _, setting := range saeSettings {
+		if got, given := config[setting.key]; given && !slices.Contains(setting.valid, got) {
+			return nil, UnknownName(path, setting.key, got, setting.valid)
+		}
 	}
-	loaded.tensors, err = LoadTensors(filepath.Join(path, "sae_weights.safetensors"))
-	return loaded, err
+	return config, nil
 }
 
 // check settles the sizes, and wants every tensor to have them.
@@ -96,6 +118,15 @@ func (s *sae) check(path string) error {
 		return &Error{Where: path, Axis: "W_enc", Got: fmt.Sprintf("tensors %v", sortedKeys(s.tensors)), Wanted: "W_enc [width, latents] among them"}
 	}
 	s.width, s.latents = encoder.Shape().Dim(0), encoder.Shape().Dim(1)
+	if s.width < 1 || s.latents < 1 {
+		return &Error{Where: path, Axis: "W_enc", Got: encoder.Shape().String(), Wanted: "[width, latents], at least 1 of each"}
+	}
+	for i, key := range []string{"d_in", "d_sae"} {
+		wanted := strconv.Itoa(encoder.Shape().Dim(i))
+		if got, given := s.config[key]; given && got != wanted {
+			return &Error{Where: filepath.Join(path, "cfg.json"), Axis: key, Got: fmt.Sprintf("%q", got), Wanted: wanted + ", as W_enc has"}
+		}
+	}
 	wanted := []WeightShape{{"W_enc", []int{s.width, s.latents}}, {"b_enc", []int{s.latents}}, {"W_dec", []int{s.latents, s.width}}, {"b_dec", []int{s.width}}}
 	if s.jumps {
 		wanted = append(wanted, WeightShape{"threshold", []int{s.latents}})

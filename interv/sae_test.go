@@ -2,9 +2,11 @@ package interv_test
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/gomlx/gomlx/core/tensors"
@@ -84,6 +86,17 @@ func TestLoadedAutoencodersReconstruct(t *testing.T) {
 		"standard, not centered": {func(t *testing.T, values map[string]*tensors.Tensor) string {
 			return write(t, `{"architecture": "standard", "apply_b_dec_to_input": false}`, values)
 		}, false, false},
+		"standard of version 3": {func(t *testing.T, values map[string]*tensors.Tensor) string {
+			return write(t, `{"d_in": 4, "d_sae": 6, "activation_fn_str": "relu", "apply_b_dec_to_input": true, "finetuning_scaling_factor": false,
+				"hook_name": "blocks.8.attn.hook_z", "hook_head_index": null, "normalize_activations": false, "dtype": "torch.float32"}`, values)
+		}, false, true},
+		"jumprelu of version 6": {func(t *testing.T, values map[string]*tensors.Tensor) string {
+			return write(t, `{"apply_b_dec_to_input": false, "reshape_activations": "hook_z", "dtype": "float32", "normalize_activations": "none",
+				"d_in": 4, "d_sae": 6, "device": "cpu", "metadata": {"sae_lens_version": "6.18.0", "seqpos_slice": [null]}, "architecture": "jumprelu"}`, values)
+		}, true, false},
+		"jumprelu, centered unless told": {func(t *testing.T, values map[string]*tensors.Tensor) string {
+			return write(t, `{"architecture": "jumprelu", "activation_fn": "relu", "normalize_activations": null}`, values)
+		}, true, true},
 		"jumprelu, centered": {func(t *testing.T, values map[string]*tensors.Tensor) string {
 			return write(t, `{"architecture": "jumprelu", "apply_b_dec_to_input": true}`, values)
 		}, true, true},
@@ -113,14 +126,29 @@ func TestLoadAutoencoderRefusals(t *testing.T) {
 		change func(values map[string]*tensors.Tensor)
 		words  []string
 	}{
-		"gated":             {`{"architecture": "gated"}`, nil, []string{"architecture", `"gated"`, "standard, jumprelu"}},
-		"normalized":        {`{"normalize_activations": "layer_norm"}`, nil, []string{"normalize_activations"}},
+		"gated":              {`{"architecture": "gated"}`, nil, []string{"architecture", `"gated"`, "standard, jumprelu"}},
+		"normalized":         {`{"normalize_activations": "layer_norm"}`, nil, []string{"normalize_activations"}},
+		"normalized, old":    {`{"normalize_activations": true}`, nil, []string{"normalize_activations", "true"}},
+		"top k":              {`{"activation_fn_str": "topk", "activation_fn_kwargs": {"k": 2}}`, nil, []string{"activation_fn_str", `"topk"`, "one of relu"}},
+		"top k, old":         {`{"activation_fn": "topk"}`, nil, []string{"activation_fn", `"topk"`, "one of relu"}},
+		"reshaped":           {`{"reshape_activations": "hook_q"}`, nil, []string{"reshape_activations", `"hook_q"`, "none, hook_z"}},
+		"rescaled":           {`{"rescale_acts_by_decoder_norm": true}`, nil, []string{"rescale_acts_by_decoder_norm", "true", "false"}},
+		"half centered":      {`{"apply_b_dec_to_input": 0.5}`, nil, []string{"apply_b_dec_to_input", "0.5", "true, false"}},
+		"another width":      {`{"d_in": 5}`, nil, []string{"d_in", `"5"`, "4, as W_enc"}},
+		"other latents":      {`{"d_in": 4, "d_sae": 60}`, nil, []string{"d_sae", `"60"`, "6, as W_enc"}},
+		"settings of a kind": {`{"architecture": ["standard"]}`, nil, []string{"architecture", "standard, jumprelu"}},
+		"scaled": {`{"finetuning_scaling_factor": true}`, func(v map[string]*tensors.Tensor) { v["finetuning_scaling_factor"] = random(1, 6) },
+			[]string{"finetuning_scaling_factor"}},
+		"no latents":        {`{}`, func(v map[string]*tensors.Tensor) { maps.Copy(v, saeTensors(4, 0)); delete(v, "threshold") }, []string{"W_enc", "[4, 0]", "at least 1"}},
 		"no encoder":        {`{}`, func(v map[string]*tensors.Tensor) { delete(v, "W_enc") }, []string{"W_enc"}},
 		"no threshold":      {`{"architecture": "jumprelu"}`, func(v map[string]*tensors.Tensor) { delete(v, "threshold") }, []string{"threshold"}},
 		"decoder of others": {`{}`, func(v map[string]*tensors.Tensor) { v["W_dec"] = random(1, 6, 5) }, []string{"W_dec", "[6 5]", "[6 4]"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			folder, values := t.TempDir(), saeTensors(4, 6)
+			if !strings.Contains(c.config, "jumprelu") {
+				delete(values, "threshold")
+			}
 			if c.change != nil {
 				c.change(values)
 			}
@@ -130,6 +158,10 @@ func TestLoadAutoencoderRefusals(t *testing.T) {
 			wantRefusal(t, err, c.words...)
 		})
 	}
+	path := filepath.Join(t.TempDir(), "params.npz")
+	must(t, numpy.ToNpzFile(saeTensors(4, 0), path))
+	_, _, err := interv.LoadAutoencoder(path)
+	wantRefusal(t, err, "W_enc", "[4, 0]", "at least 1")
 	if _, _, err := interv.LoadAutoencoder(t.TempDir()); err == nil {
 		t.Error("an empty folder was loaded")
 	}
