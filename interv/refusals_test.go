@@ -285,7 +285,6 @@ func TestLossRefusals(t *testing.T) {
 		"no node":         {rotated, func(interv.Outcome) *Node { return nil }, []string{"loss", "no node"}},
 		"not a scalar":    {rotated, func(o interv.Outcome) *Node { return o.Output }, []string{"loss", "a scalar"}},
 		"an integer":      {rotated, func(o interv.Outcome) *Node { return ConvertDType(sumOfSquares(o), dtypes.Int32) }, []string{"loss", "Int32"}},
-		"of nothing":      {rotated, func(o interv.Outcome) *Node { return Scalar(o.Output.Graph(), dtypes.Float32, 1) }, []string{"depends on no parameter"}},
 		"nothing trained": {interv.Vanilla{}, sumOfSquares, []string{"trainable parameters", "none"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"maps"
 	"math"
+	"slices"
 	"sync"
 
 	"github.com/gomlx/compute/shapes"
@@ -109,7 +110,8 @@ func (t *Trainer) Steps() int {
 }
 
 // Step makes one call and moves every trainable parameter that took part against its gradient. It returns the loss before the update. A
-// loss or an update that is not finite is an error, and after any error the parameters are what they were.
+// loss that depends on none of them, and a loss or an update that is not finite, are errors; after any error the parameters are what they
+// were.
 func (t *Trainer) Step(call Call) (float64, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -235,6 +237,9 @@ func (t *trainingTask) build(b *builder, o Outcome) []*Node {
 	keys := t.iv.trained(b.call.call, t.frozen)
 	variables := b.variables(keys)
 	value := o.evaluate(t.loss, variables)
+	if !dependsOn(value, variables) {
+		panic(&Error{Where: "loss", Got: "one that depends on no parameter that is trained", Wanted: "one of the counterfactual output, say: nothing would change"})
+	}
 	taken := 0
 	extra := func(shape shapes.Shape) *Node {
 		i := taken
@@ -266,4 +271,18 @@ func (t *trainingTask) build(b *builder, o Outcome) []*Node {
 		results = append(results, p, mean, square, ConvertDType(sound, p.DType()))
 	}
 	return results
+}
+
+// dependsOn tells whether a node is computed from any of the others.
+func dependsOn(value *Node, others []*Node) bool {
+	seen := map[*Node]bool{}
+	var reaches func(node *Node) bool
+	reaches = func(node *Node) bool {
+		if seen[node] {
+			return false
+		}
+		seen[node] = true
+		return slices.Contains(others, node) || slices.ContainsFunc(node.Inputs(), reaches)
+	}
+	return reaches(value)
 }

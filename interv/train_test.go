@@ -320,6 +320,8 @@ func TestTrainerRefusals(t *testing.T) {
 	}
 	_, err := iv.MustTrainer(func(o interv.Outcome) *Node { return o.Output }, interv.Adam{}).Step(call)
 	wantRefusal(t, err, "loss", "a scalar")
+	_, err = iv.MustTrainer(func(o interv.Outcome) *Node { return Scalar(o.Output.Graph(), dtypes.Float32, 1) }, interv.Adam{}).Step(call)
+	wantRefusal(t, err, "loss", "depends on no parameter")
 	_, err = iv.MustTrainer(sumOfSquares, interv.Adam{Schedule: func(int) float64 { return -1 }}).Step(call)
 	wantRefusal(t, err, "step 0", "schedule", "-1")
 	_, err = iv.MustTrainer(sumOfSquares, interv.Adam{}).Train(t.Context(), slices.Values([]interv.Call{call}), 0)
