@@ -34,6 +34,7 @@ type action struct {
 	write  int             // the run edited
 	given  *tensors.Tensor // activations in place of a source; nil for none
 	shape  []int           // of the located units in an example
+	each   [][2]int        // heads and positions of each example's rectangle in that shape
 
 	hit      *tensors.Tensor // [batch, (heads,) positions] int32, of the run edited: what goes to each unit, −1 for none. See below
 	at       *tensors.Tensor // [batch, units] int32: the located units of the run edited; nil if the action is not gathered
@@ -52,6 +53,9 @@ func (iv *Intervenable) bind(call Call) (*bound, error) {
 		return nil, err
 	}
 	for _, name := range sortedKeys(call.Labels) {
+		if call.Labels[name] == nil {
+			return nil, &Error{Where: "labels", Axis: name, Got: "no tensor", Wanted: "one"}
+		}
 		if err := CheckFinite("labels, "+name, call.Labels[name]); err != nil {
 			return nil, err
 		}
@@ -65,7 +69,20 @@ func (iv *Intervenable) bind(call Call) (*bound, error) {
 			return nil, Within(where(i, p.Representation), err)
 		}
 	}
-	return b, nil
+	return b, b.checkChain(iv.plan)
+}
+
+// checkChain refuses an edit, in serial mode, of a run that no later link of the chain reads.
+func (b *bound) checkChain(p *plan) error {
+	for i, a := range b.actions {
+		read := func(later action) bool { return later.active && later.read == a.write }
+		if a.active && a.write < len(b.runs)-1 && !p.representations[i].collects && !slices.ContainsFunc(b.actions, read) {
+			group := p.representations[i].group + 1
+			return &Error{Where: where(i, p.representations[i].Representation), Axis: "serial mode", Got: fmt.Sprintf("an edit of source %d's run, which nothing reads", group),
+				Wanted: fmt.Sprintf("a location for a representation of group %d", group)}
+		}
+	}
+	return nil
 }
 
 // checkCounts refuses slices with other than one entry a representation, or a group.
@@ -199,10 +216,13 @@ func (b *bound) bindAction(iv *Intervenable, i int, p planned, runOf []int) (act
 	if err != nil {
 		return a, err
 	}
-	a.shape = written.shape
 	if err := p.checkTogether(written); err != nil {
 		return a, err
 	}
+	if p.together > 1 {
+		written = written.sideBySide(p.together)
+	}
+	a.shape, a.each = written.shape, written.each
 	from, err := b.bindSource(iv, &a, i, p, runOf[p.group], location, written)
 	if err != nil {
 		return a, err
@@ -214,16 +234,16 @@ func (b *bound) bindAction(iv *Intervenable, i int, p planned, runOf []int) (act
 // checkTogether wants as many units in each example as the intervention takes together.
 func (p planned) checkTogether(u units) error {
 	for i, each := range u.each {
-		if count := each[0] * each[1]; p.together > 1 && count != p.together {
+		if count := each[0] * each[1]; p.together > 1 && count != p.together && count != 0 {
 			return &Error{Axis: fmt.Sprintf("base locations of example %d", i), Got: fmt.Sprintf("%d units", count),
-				Wanted: fmt.Sprintf("%d, the max units that are one vector to %s", p.together, p.Intervention.Name())}
+				Wanted: fmt.Sprintf("%d, the max units that are one vector to %s, or none", p.together, p.Intervention.Name())}
 		}
 	}
 	return nil
 }
 
 // bindSource validates what representation i reads and returns the source row of each written unit; nil if it reads nothing.
-func (b *bound) bindSource(iv *Intervenable, a *action, i int, p planned, run int, location *Location, written units) ([]int, error) {
+func (b *bound) bindSource(iv *Intervenable, a *action, i int, p planned, run int, location *Location, written units) (rows []int, err error) {
 	activations, unread := entry(b.call.Activations, i), p.unread(b.call, i)
 	switch sourceUnits := location.Source != nil || location.SourceHeads != nil; {
 	case unread != "" && sourceUnits:
@@ -235,8 +255,8 @@ func (b *bound) bindSource(iv *Intervenable, a *action, i int, p planned, run in
 	case !p.reads:
 		return nil, nil
 	case unread != "":
-		a.given = ofDType(p.Intervention.(Drawer).Draw(written.perExample(), p.sites.Width), iv.model.Weights().DType())
-		return written.numbered(), nil
+		a.given, err = p.draw(written.perExample(), iv.model.Weights().DType())
+		return written.numbered(), err
 	case run < 0:
 		return nil, &Error{Axis: "source", Got: "none", Wanted: "one: " + p.Intervention.Name() + " reads a source"}
 	}
@@ -245,12 +265,27 @@ func (b *bound) bindSource(iv *Intervenable, a *action, i int, p planned, run in
 	if err != nil {
 		return nil, err
 	}
+	if p.together > 1 && p.checkTogether(read) == nil {
+		read = read.sideBySide(p.together)
+	}
 	for i, each := range read.each {
-		if each != written.each[i] {
+		if each != written.each[i] && (p.together == 1 || each[0]*each[1] != written.each[i][0]*written.each[i][1]) {
 			return nil, &Error{Axis: fmt.Sprintf("source locations of example %d", i), Got: describeUnits(each), Wanted: describeUnits(written.each[i]) + ", as many as base locations"}
 		}
 	}
 	return read.rows, nil
+}
+
+// draw has the intervention make its own source.
+func (p planned) draw(units int, dtype dtypes.DType) (*tensors.Tensor, error) {
+	drawn := p.Intervention.(Drawer).Draw(units, p.sites.Width)
+	if err := checkNumbers("what "+p.Intervention.Name()+" draws", drawn); err != nil {
+		return nil, err
+	}
+	if wanted := []int{units, p.sites.Width}; !slices.Equal(drawn.Shape().Dimensions, wanted) {
+		return nil, &Error{Axis: "what " + p.Intervention.Name() + " draws", Got: drawn.Shape().String(), Wanted: fmt.Sprint(wanted)}
+	}
+	return ofDType(drawn, dtype), nil
 }
 
 // describeUnits names the size of a rectangle of heads × positions.
@@ -266,13 +301,13 @@ func describeUnits(each [2]int) string {
 func (b *bound) bindGiven(iv *Intervenable, a *action, p planned, t *tensors.Tensor, written units) ([]int, error) {
 	wanted := append(append([]int{len(written.each)}, written.shape...), p.sites.Width)
 	dimensions := t.Shape().Dimensions
-	if p.sites.Width == 0 { // varies with the run: the program checks it
-		wanted[len(wanted)-1] = t.Shape().Dim(-1)
+	if p.sites.Width == 0 && len(dimensions) > 0 { // varies with the run: the program checks it
+		wanted[len(wanted)-1] = dimensions[len(dimensions)-1]
 	}
 	if dtype := iv.model.Weights().DType(); t.DType() != dtype {
 		return nil, &Error{Axis: "activations", Got: t.DType().String(), Wanted: dtype.String()}
 	}
-	if len(dimensions) == 0 || len(dimensions) > len(wanted) || !slices.Equal(dimensions, wanted[len(wanted)-len(dimensions):]) {
+	if t.Size() == 0 || len(dimensions) == 0 || len(dimensions) > len(wanted) || !slices.Equal(dimensions, wanted[len(wanted)-len(dimensions):]) {
 		return nil, &Error{Axis: "activations", Got: fmt.Sprintf("shape %v", dimensions), Wanted: fmt.Sprintf("%v, or less of it from the left", wanted)}
 	}
 	a.given = t
@@ -314,14 +349,6 @@ func (b *bound) bindIndices(a *action, p planned, written units, from []int, ext
 	}
 }
 
-func int32Tensor(values []int, dimensions ...int) *tensors.Tensor {
-	flat := make([]int32, len(values))
-	for i, value := range values {
-		flat[i] = int32(value)
-	}
-	return tensors.FromFlatDataAndDimensions(flat, dimensions...)
-}
-
 // bindSubspace makes the mask of selected features, or the list of those to collect.
 func (b *bound) bindSubspace(a *action, p planned, ids [][]int, dtype dtypes.DType) error {
 	if ids == nil {
@@ -344,18 +371,6 @@ func (b *bound) bindSubspace(a *action, p planned, ids [][]int, dtype dtypes.DTy
 	}
 	a.selected = ofDType(float32Tensor(mask, batch, p.features), dtype)
 	return nil
-}
-
-// ofDType returns t with elements of the type of a model's weights, float32 or float64.
-func ofDType(t *tensors.Tensor, dtype dtypes.DType) *tensors.Tensor {
-	if t.DType() == dtype {
-		return t
-	}
-	values := floats(t)
-	if dtype == dtypes.Float64 {
-		return tensors.FromFlatDataAndDimensions(values, t.Shape().Dimensions...)
-	}
-	return float32Tensor(values, t.Shape().Dimensions...)
 }
 
 // signature is what of the bound call decides the program: shapes, what takes part, and which runs are shared.

@@ -2,9 +2,7 @@ package interv
 
 import (
 	"fmt"
-	"math"
 
-	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
@@ -49,10 +47,11 @@ type Call struct {
 	Subspaces [][][]int
 
 	// Activations are used in place of a source: for each representation nil, or a tensor [batch, units, width] ([batch, heads,
-	// positions, width] at a site with heads), of which axes on the left may be left out: what is missing is the same for all.
+	// positions, width] at a site with heads, unless these are so many units together and the examples' differ: then they are units), of
+	// which axes on the left may be left out: what is missing is the same for all.
 	Activations []*tensors.Tensor
 
-	// Labels are further inputs for the loss function of a [Gradients]; see there.
+	// Labels are what a [Loss] finds in its Outcome's Labels.
 	Labels Inputs
 
 	// WithBase asks for the model's clean output on Base too.
@@ -99,37 +98,4 @@ func (p planned) featureLists(ids [][]int, batch int) ([][]int, error) {
 		}
 	}
 	return lists, nil
-}
-
-// CheckFinite refuses a tensor that holds NaN or infinity.
-func CheckFinite(where string, t *tensors.Tensor) error {
-	var bad float64
-	at := -1
-	note := func(i int, value float64) {
-		if at < 0 && (math.IsNaN(value) || math.IsInf(value, 0)) {
-			at, bad = i, value
-		}
-	}
-	switch t.DType() {
-	case dtypes.Float32:
-		tensors.MustConstFlatData(t, func(flat []float32) {
-			for i, value := range flat {
-				if value-value != 0 {
-					note(i, float64(value))
-				}
-			}
-		})
-	case dtypes.Float64:
-		tensors.MustConstFlatData(t, func(flat []float64) {
-			for i, value := range flat {
-				if value-value != 0 {
-					note(i, value)
-				}
-			}
-		})
-	}
-	if at >= 0 {
-		return &Error{Where: where, Axis: fmt.Sprintf("element %d of %s", at, t.Shape()), Got: fmt.Sprint(bad), Wanted: "a finite number"}
-	}
-	return nil
 }

@@ -2,9 +2,12 @@ package interv
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 )
 
 // Config says where interventions go in a model and what they are. It is plain data: with a JSON form, without weights.
@@ -52,8 +55,8 @@ type Representation struct {
 	Unit      Unit // what locations count; empty for the component's default
 
 	// MaxUnits above 1 makes an intervention with parameters take that many units together, as one vector of MaxUnits · width, the
-	// first unit's features first; a call then locates exactly as many in each example. 0 and 1 mean each unit on its own, as
-	// interventions without parameters always do.
+	// first unit's features first; a call then locates exactly as many in each example, or none. 0 and 1 mean each unit on its own, as
+	// interventions without parameters always take them.
 	MaxUnits int
 
 	Intervention Intervention
@@ -164,11 +167,38 @@ func (file interventionJSON) intervention() (Intervention, error) {
 func decodeStrictly(data []byte, value any) error {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(value); err != nil {
-		return err
+	err := decoder.Decode(value)
+	if err == nil && decoder.More() {
+		return &Error{Axis: "JSON", Got: "text after the value", Wanted: "none"}
 	}
-	if decoder.More() {
-		return fmt.Errorf("json: text after the value")
+	return inWords(err, reflect.TypeOf(value).Elem())
+}
+
+// inWords is what package json says of a value of a struct type, as an *Error.
+func inWords(err error, of reflect.Type) error {
+	var refusal *Error // of a type's own UnmarshalJSON
+	var mismatch *json.UnmarshalTypeError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &refusal):
+		return refusal
+	case errors.As(err, &mismatch):
+		return &Error{Axis: mismatch.Field, Got: mismatch.Value, Wanted: mismatch.Type.String()}
 	}
-	return nil
+	if quoted, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); unknown {
+		return UnknownName("", "field", strings.Trim(quoted, `"`), fieldsOf(of))
+	}
+	return &Error{Axis: "JSON", Got: err.Error(), Wanted: "valid JSON"}
+}
+
+// fieldsOf lists the names in JSON of a struct's fields.
+func fieldsOf(of reflect.Type) (names []string) {
+	for _, field := range reflect.VisibleFields(of) {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if field.IsExported() && !field.Anonymous && name != "-" {
+			names = append(names, cmp.Or(name, field.Name))
+		}
+	}
+	return names
 }

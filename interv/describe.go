@@ -6,9 +6,11 @@ import (
 	"reflect"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/gomlx/gomlx/core/tensors"
 )
 
-// table is what configs and results print: text in a terminal, HTML in a notebook.
+// table is what configs, calls and results print: text in a terminal, HTML in a notebook.
 type table struct {
 	title string
 	head  []string
@@ -71,7 +73,11 @@ func (c Config) table() table {
 	}
 	t := table{title: fmt.Sprintf("%s, %s", counted(len(c.Representations), "intervention"), mode), head: []string{"", "site", "unit", "intervention"}}
 	for i, r := range c.Representations {
-		t.rows = append(t.rows, []string{fmt.Sprint(i), r.Site().String(), unitOf(r.Unit, r.MaxUnits), describeIntervention(r.Intervention)})
+		together := 1 // as for interventions without parameters
+		if _, parameterized := r.Intervention.(Parameterized); parameterized {
+			together = r.MaxUnits
+		}
+		t.rows = append(t.rows, []string{fmt.Sprint(i), r.Site().String(), unitOf(r.Unit, together), describeIntervention(r.Intervention)})
 	}
 	t.addColumn("parts", func(i int) string { return describeParts(c.Representations[i].SubspacePartition) })
 	t.addColumn("link", func(i int) string { return c.Representations[i].Link })
@@ -129,9 +135,115 @@ func (iv *Intervenable) table() table {
 	return t
 }
 
+// String says what the call gives and asks for: a table with one line for each representation.
+func (c Call) String() string { return c.table().String() }
+
+// HTML is the table of String for a notebook.
+func (c Call) HTML() string { return c.table().HTML() }
+
+func (c Call) table() table {
+	t := table{title: "call: base " + describeInputs(c.Base), head: []string{"", "location"}}
+	for i, location := range c.Locations {
+		t.rows = append(t.rows, []string{fmt.Sprint(i), location.String()})
+	}
+	t.addColumn("subspaces", func(i int) string {
+		if ids := entry(c.Subspaces, i); ids != nil {
+			return fmt.Sprint(ids)
+		}
+		return ""
+	})
+	t.addColumn("activations", func(i int) string {
+		if given := entry(c.Activations, i); given != nil {
+			return given.Shape().String()
+		}
+		return ""
+	})
+	for i, source := range c.Sources {
+		t.notes = append(t.notes, fmt.Sprintf("source %d: %s", i, describeInputs(source)))
+	}
+	if len(c.Labels) > 0 {
+		t.notes = append(t.notes, "labels: "+describeInputs(c.Labels))
+	}
+	if c.WithBase {
+		t.notes = append(t.notes, "with the base's clean output")
+	}
+	return t
+}
+
+// describeInputs lists names and shapes.
+func describeInputs(inputs Inputs) string {
+	if inputs == nil {
+		return "none"
+	}
+	var list []string
+	for _, name := range sortedKeys(inputs) {
+		list = append(list, name+" "+describeShape(inputs[name]))
+	}
+	return strings.Join(list, ", ")
+}
+
+// String is the units read and written, as in "[[0] [0]] → [[2] [3]]".
+func (l *Location) String() string {
+	switch {
+	case l == nil:
+		return "left out"
+	case l.Everywhere:
+		return "everywhere"
+	}
+	side := func(list, heads [][]int) string {
+		if heads != nil {
+			return fmt.Sprintf("heads %v at %v", heads, list)
+		}
+		return fmt.Sprint(list)
+	}
+	if l.Source == nil && l.SourceHeads == nil {
+		return side(l.Base, l.BaseHeads)
+	}
+	return side(l.Source, l.SourceHeads) + " → " + side(l.Base, l.BaseHeads)
+}
+
+// String says what came out: a table of names and shapes.
+func (r *Result) String() string { return r.table().String() }
+
+// HTML is the table of String for a notebook.
+func (r *Result) HTML() string { return r.table().HTML() }
+
+func (r *Result) table() table {
+	t := table{title: "result", head: []string{"", "shape"}, rows: [][]string{{"output", describeShape(r.Output)}}}
+	if r.BaseOutput != nil {
+		t.rows = append(t.rows, []string{"base output", describeShape(r.BaseOutput)})
+	}
+	for _, c := range r.Collected {
+		t.rows = append(t.rows, []string{"collected " + c.Name, describeShape(c.Value)})
+	}
+	return t
+}
+
+// String says what came out: the loss, and a table of names and shapes.
+func (r *GradientResult) String() string { return r.table().String() }
+
+// HTML is the table of String for a notebook.
+func (r *GradientResult) HTML() string { return r.table().HTML() }
+
+func (r *GradientResult) table() table {
+	t := r.Result.table()
+	t.title = fmt.Sprintf("loss %.6g", r.Loss)
+	for _, gradients := range []map[string]*tensors.Tensor{r.Gradients, r.Model} {
+		for _, name := range sortedKeys(gradients) {
+			t.rows = append(t.rows, []string{"∂loss/∂" + name, describeShape(gradients[name])})
+		}
+	}
+	return t
+}
+
+// String is the settings and how far training is: "Adam, rate 0.001, 20 steps taken".
+func (t *Trainer) String() string {
+	return fmt.Sprintf("Adam, rate %g, %s taken", t.settings.Rate, counted(t.Steps(), "step"))
+}
+
 func unitOf(unit Unit, together int) string {
 	if together > 1 {
-		return fmt.Sprintf("%s, %d together", unit, together)
+		return strings.TrimPrefix(fmt.Sprintf("%s, %d together", unit, together), ", ")
 	}
 	return string(unit)
 }
@@ -145,7 +257,7 @@ func describeIntervention(i Intervention) string {
 	if constant, ok := i.(Constant); ok {
 		return "constant " + describeIntervention(constant.Of)
 	}
-	if _, isFunction := i.(Func); isFunction || value.Kind() != reflect.Struct {
+	if _, isFunction := i.(interface{ check() error }); isFunction || value.Kind() != reflect.Struct {
 		return i.Name()
 	}
 	var settings []string

@@ -27,6 +27,31 @@ func ExampleIntervenable_String() {
 	// 8 parameters, 8 of them trainable
 }
 
+// What a call and its result print: what was asked for, and what came out.
+func ExampleCall_String() {
+	collected := interv.MustNew(engine, gru.MustNewClassifier(gru.Config{Layers: 1, Width: 4}, 1), interv.Config{Representations: []interv.Representation{
+		{Component: gru.CellOutput, Intervention: interv.Vanilla{}},
+		{Component: gru.CellOutput, Intervention: interv.Collect{}},
+	}})
+	call := interv.Call{Base: embeds(random(1, 2, 3, 4)), Sources: []interv.Inputs{embeds(random(2, 2, 5, 4)), nil},
+		Locations: []*interv.Location{interv.FromTo([][]int{{4}, {-1}}, interv.Repeat(2, 0)), interv.At(interv.Repeat(2, 1, 2))}, WithBase: true}
+	fmt.Println(call)
+	fmt.Println(collected.MustRun(call))
+	// Output:
+	// call: base inputs_embeds (Float32)[2, 3, 4]
+	//      location
+	//   0  [[4] [-1]] → [[0] [0]]
+	//   1  [[1 2] [1 2]]
+	// source 0: inputs_embeds (Float32)[2, 5, 4]
+	// source 1: none
+	// with the base's clean output
+	// result
+	//                                  shape
+	//   output                         (Float32)[2, 2]
+	//   base output                    (Float32)[2, 2]
+	//   collected layer 0 cell_output  (Float32)[2, 2, 4]
+}
+
 func TestTablesAreEscapedHTML(t *testing.T) {
 	config := interv.Config{Representations: []interv.Representation{{Component: gru.CellOutput, Intervention: interv.Noise{Level: 0.5}, Name: "<a&b>"}}}
 	text := interv.MustNew(engine, gru.MustNewClassifier(gru.Config{Layers: 1, Width: 2}, 1), config).HTML()

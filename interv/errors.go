@@ -11,7 +11,8 @@ import (
 // Error says what is wrong with a config, a call or data, in terms of the user's own words: which part it was found in, along which
 // axis or field, what was got, what was wanted, and the nearest valid name where there is one.
 //
-// Every refusal of this package is an *Error, to be inspected with errors.As.
+// Every refusal of this package is an *Error, to be inspected with errors.As. What a model, an intervention or a loss of the user's
+// panics with while a graph is built comes as an error that says where and wraps it.
 type Error struct {
 	Where   string // the part at fault: "representation 0 (layer 0 cell_output)", "base"
 	Axis    string // the axis or field: "component", "locations of example 3"
@@ -22,16 +23,16 @@ type Error struct {
 
 // Error implements the error interface on one line, without a stack trace.
 func (e *Error) Error() string {
-	var text strings.Builder
-	text.WriteString(e.Where)
-	if e.Axis != "" {
-		fmt.Fprintf(&text, ": %s", e.Axis)
+	text := fmt.Sprintf("got %s, wanted %s", e.Got, e.Wanted)
+	for _, place := range []string{e.Axis, e.Where} {
+		if place != "" {
+			text = place + ": " + text
+		}
 	}
-	fmt.Fprintf(&text, ": got %s, wanted %s", e.Got, e.Wanted)
 	if e.Nearest != "" {
-		fmt.Fprintf(&text, "; did you mean %q?", e.Nearest)
+		text += fmt.Sprintf("; did you mean %q?", e.Nearest)
 	}
-	return text.String()
+	return text
 }
 
 // Within returns err with where put before the place it names, so that inner checks need not know who called them.
@@ -48,6 +49,21 @@ func Within(where string, err error) error {
 		return nil
 	}
 	return fmt.Errorf("%s: %w", where, err)
+}
+
+// guard calls what may panic, as code that builds graphs does, and returns what it panics with as an error.
+func guard(build func()) (err error) {
+	defer func() {
+		switch cause := recover().(type) {
+		case nil:
+		case error:
+			err = cause
+		default:
+			err = fmt.Errorf("panic: %v", cause)
+		}
+	}()
+	build()
+	return nil
 }
 
 // UnknownName is the error for a name that is not among the valid ones: it lists them and points at the nearest.

@@ -30,15 +30,15 @@ type Gradients struct {
 
 var tasks atomic.Int64 // numbers losses, which Go cannot compare
 
-// Gradient prepares the gradient of a loss.
+// Gradient prepares the gradient of a loss. It is to be kept for many calls: each has programs of its own.
 func (iv *Intervenable) Gradient(loss Loss) *Gradients {
 	return &Gradients{iv: iv, loss: loss, id: tasks.Add(1)}
 }
 
-// OfModel returns one that differentiates with respect to the model's weights too, as interchange intervention training does (Geiger
+// OfModel returns a Gradients that also differentiates with respect to the model's weights, as interchange intervention training does (Geiger
 // et al., "Inducing Causal Structure for Interpretable Neural Networks", 2022).
 func (g *Gradients) OfModel() *Gradients {
-	return &Gradients{iv: g.iv, loss: g.loss, id: tasks.Add(1), ofModel: true}
+	return &Gradients{iv: g.iv, loss: g.loss, id: g.id, ofModel: true}
 }
 
 // GradientResult is the result of a call with its loss and gradients.
@@ -57,8 +57,11 @@ type GradientResult struct {
 	Model map[string]*tensors.Tensor
 }
 
-// Run makes one call and differentiates its loss.
+// Run makes one call and differentiates its loss. The gradients are 0 where that does not depend on a parameter.
 func (g *Gradients) Run(call Call) (*GradientResult, error) {
+	if g.loss == nil {
+		return nil, errNoLoss
+	}
 	t := &gradientTask{Gradients: g, frozen: *g.iv.frozen.Load()}
 	result, added, err := g.iv.run(call, t, nil)
 	if err != nil {
@@ -89,7 +92,7 @@ func (g *Gradients) MustRun(call Call) *GradientResult { return must(g.Run(call)
 func (iv *Intervenable) trained(call Call, frozen frozenParameters) []parameterKey {
 	takesPart := make([]bool, len(iv.plan.representations))
 	for i, p := range iv.plan.representations {
-		takesPart[p.owner] = takesPart[p.owner] || call.Locations[i] != nil
+		takesPart[p.owner] = takesPart[p.owner] || entry(call.Locations, i) != nil
 	}
 	var keys []parameterKey
 	for _, key := range iv.keys() {
@@ -106,25 +109,20 @@ type gradientTask struct {
 	frozen frozenParameters
 }
 
-func (t *gradientTask) key() string { return fmt.Sprintf("gradient %d%s ", t.id, t.frozen) }
+func (t *gradientTask) key() string {
+	return fmt.Sprintf("gradient %d of model %t %s ", t.id, t.ofModel, t.frozen)
+}
 
 // build adds the loss, then for each trained parameter its gradient and, for rotations, the tangent part, then the weights' gradients.
 func (t *gradientTask) build(b *builder, o Outcome) []*Node {
-	value := t.loss(o)
-	checkLoss(value)
 	keys := t.iv.trained(b.call.call, t.frozen)
-	variables := make([]*Node, len(keys))
-	for i, key := range keys {
-		variables[i] = b.owned[key]
-	}
+	variables := b.variables(keys)
 	if t.ofModel {
 		for _, name := range t.iv.model.Weights().names {
 			variables = append(variables, b.weights[name])
 		}
 	}
-	if len(variables) == 0 {
-		panic(&Error{Where: "gradient", Axis: "trainable parameters that take part", Got: "none", Wanted: "at least one"})
-	}
+	value := o.evaluate(t.loss, variables)
 	results := []*Node{value}
 	for i, gradient := range Gradient(value, variables...) {
 		results = append(results, gradient)
@@ -135,8 +133,34 @@ func (t *gradientTask) build(b *builder, o Outcome) []*Node {
 	return results
 }
 
-func checkLoss(value *Node) {
-	if !value.IsScalar() {
-		panic(&Error{Where: "loss", Axis: "shape", Got: value.Shape().String(), Wanted: "a scalar"})
+// variables are the nodes of parameters that take part.
+func (build *builder) variables(keys []parameterKey) []*Node {
+	variables := make([]*Node, len(keys))
+	for i, key := range keys {
+		variables[i] = build.owned[key]
 	}
+	return variables
+}
+
+var errNoLoss = &Error{Where: "loss", Got: "none", Wanted: "a function"}
+
+// evaluate adds a loss that is to be differentiated by variables.
+func (o Outcome) evaluate(loss Loss, variables []*Node) (value *Node) {
+	if len(variables) == 0 {
+		panic(&Error{Where: "loss", Axis: "trainable parameters that take part", Got: "none", Wanted: "at least one"})
+	}
+	if err := guard(func() { value = loss(o) }); err != nil {
+		base := "a base output"
+		if o.BaseOutput == nil {
+			base = "no base output, as the call has no WithBase"
+		}
+		panic(Within(fmt.Sprintf("loss of an outcome with labels %v, parameters %v and %s", sortedKeys(o.Labels), sortedKeys(o.Parameters), base), err))
+	}
+	switch {
+	case value == nil:
+		panic(&Error{Where: "loss", Got: "no node", Wanted: "a scalar"})
+	case !value.IsScalar() || !value.DType().IsFloat():
+		panic(&Error{Where: "loss", Axis: "shape", Got: value.Shape().String(), Wanted: "a scalar of float32 or float64"})
+	}
+	return value
 }

@@ -165,7 +165,7 @@ func TestGradientsOfRandomScenariosAgainstFiniteDifferences(t *testing.T) {
 	seen := 0
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawScenario(t)
-		if s.dtype != dtypes.Float64 {
+		if s.dtype != dtypes.Float64 || s.breaksChain() {
 			return
 		}
 		iv := interv.MustNew(engine, s.model, s.config)
@@ -176,7 +176,7 @@ func TestGradientsOfRandomScenariosAgainstFiniteDifferences(t *testing.T) {
 		gradient := iv.Gradient(sumOfSquares)
 		result, err := gradient.Run(s.call)
 		if err != nil {
-			wantRefusal(t, err, "gradient", "trainable parameters that take part", "none")
+			wantRefusal(t, err, "loss", "trainable parameters that take part", "none")
 			return
 		}
 		for _, parameter := range sorted(result.Gradients) {

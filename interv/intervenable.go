@@ -67,6 +67,9 @@ func New(backend compute.Backend, model Model, config Config) (*Intervenable, er
 		if iv.declared[i], err = parameterized.Parameters(p.width, random); err != nil {
 			return nil, Within(where(i, p.Representation), err)
 		}
+		if err := checkOwned(iv.declared[i]); err != nil {
+			return nil, Within(where(i, p.Representation), err)
+		}
 		for j := range iv.declared[i] {
 			parameter := &iv.declared[i][j]
 			parameter.Value = ofDType(parameter.Value, model.Weights().DType())
@@ -101,10 +104,30 @@ type Result struct {
 	Collected  []Collected     // what each Collect that took part returned, in config order
 }
 
-// Collected is what one [Collect] returned, [batch, units…, width].
+// Collected is what one [Collect] returned.
 type Collected struct {
-	Name  string // the representation's name, or its site's: "layer 0 cell_output", with "#2" for the second of a site
-	Value *tensors.Tensor
+	Name  string          // the representation's name, or its site's: "layer 0 cell_output", with "#2" for the second of a site
+	Value *tensors.Tensor // [batch, units…, width], with zeros where an example has fewer units than others
+
+	each [][2]int // heads and positions of each example's units
+}
+
+// Vectors are the rows of Value that are units, [vectors, width], without the zeros that fill in: what [FitPCA] is fitted to.
+func (c Collected) Vectors() *tensors.Tensor {
+	dimensions := c.Value.Shape().Dimensions
+	heads, positions, width := 1, dimensions[len(dimensions)-2], dimensions[len(dimensions)-1]
+	if len(dimensions) == 4 {
+		heads = dimensions[1]
+	}
+	var rows []int
+	for i, each := range c.each {
+		for head := range each[0] {
+			for position := range each[1] {
+				rows = append(rows, (i*heads+head)*positions+position)
+			}
+		}
+	}
+	return rowsAt(c.Value, rows, width)
 }
 
 // Activation returns what the Collect of that name returned.
@@ -164,7 +187,7 @@ func (iv *Intervenable) run(call Call, t task, extra []*tensors.Tensor) (*Result
 		return nil, nil, err
 	}
 	split := len(results) - c.program.outputs.task
-	return iv.result(&c.program.outputs, results[:split]), results[split:], nil
+	return iv.result(b, &c.program.outputs, results[:split]), results[split:], nil
 }
 
 func (iv *Intervenable) compilation(key string) *compilation {
@@ -177,14 +200,14 @@ func (iv *Intervenable) compilation(key string) *compilation {
 }
 
 // result hands out what a program returns of the call itself.
-func (iv *Intervenable) result(o *outputs, results []*tensors.Tensor) *Result {
+func (iv *Intervenable) result(b *bound, o *outputs, results []*tensors.Tensor) *Result {
 	r := &Result{Output: results[0]}
 	results = results[1:]
 	if o.base {
 		r.BaseOutput, results = results[0], results[1:]
 	}
 	for k, i := range o.collected {
-		r.Collected = append(r.Collected, Collected{iv.plan.title(i), results[k]})
+		r.Collected = append(r.Collected, Collected{iv.plan.title(i), results[k], b.actions[i].each})
 	}
 	return r
 }

@@ -1,6 +1,7 @@
 package interv
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"reflect"
 
@@ -88,25 +89,12 @@ const (
 )
 
 // String names the kind.
-func (k Kind) String() string { return [...]string{"free", "orthonormal", "fixed"}[k] }
-
-// Func is a Go function as an intervention: it reads a source and builds what replaces the base. It is the one kind of
-// intervention that cannot be saved.
-type Func struct {
-	Title string // what messages call it
-	Build func(base, source *Node) *Node
-}
-
-// Name is the title, or "function".
-func (f Func) Name() string {
-	if f.Title == "" {
-		return "function"
+func (k Kind) String() string {
+	if k < Free || k > Fixed {
+		return fmt.Sprintf("kind %d", int(k))
 	}
-	return f.Title
+	return [...]string{"free", "orthonormal", "fixed"}[k]
 }
-
-// Apply calls the function.
-func (f Func) Apply(v Values) *Node { return f.Build(v.Base, v.Source) }
 
 // registry holds the interventions that a config in JSON can name.
 var registry = map[string]reflect.Type{}

@@ -300,3 +300,74 @@ func TestNoiseBelongsToTheExample(t *testing.T) {
 	wantClose(t, "outputs", together, alone, 1e-6)
 	wantDifferent(t, together, flat(iv.MustForward(embeds(base))))
 }
+
+// Units that are taken together may lie differently in each example, and an example may have none: a rotation of full rank is then vanilla,
+// and a mask is the feature's, unit by unit.
+func TestUnitsTogetherNeedNotLieAlike(t *testing.T) {
+	model := newAttention(1, 4, 2, 3, dtypes.Float32, 1)
+	call := exchange(random(1, 3, 3, 4), random(2, 3, 3, 4), [][]int{{2}, {0, 1}, {}}, [][]int{{1}, {0, 2}, {}})
+	call.Locations[0] = call.Locations[0].Heads([][]int{{1, 0}, {1}, {}}, [][]int{{0, 1}, {0}, {}})
+	with := func(intervention interv.Intervention, together int) *interv.Intervenable {
+		return interv.MustNew(engine, model, interv.Config{Representations: []interv.Representation{
+			{Component: headValues, Unit: interv.HeadPosition, Intervention: intervention, MaxUnits: together}}})
+	}
+	want := flat(with(interv.Vanilla{}, 0).MustRun(call).Output)
+	wantDifferent(t, want, flat(with(interv.Vanilla{}, 0).MustForward(call.Base)))
+	wantClose(t, "rotated", flat(with(interv.RotatedSpace{}, 2).MustRun(call).Output), want, 1e-5)
+
+	masked := with(interv.SigmoidMask{}, 2)
+	must(t, masked.SetParameters(map[string]*tensors.Tensor{"0.mask": tensors.FromValue([]float32{9, 9, 9, -9, -9, -9})}))
+	first := exchange(call.Base["inputs_embeds"], call.Sources[0]["inputs_embeds"], [][]int{{2}, {0}, {}}, [][]int{{1}, {0}, {}})
+	first.Locations[0] = first.Locations[0].Heads([][]int{{1}, {1}, {}}, [][]int{{0}, {0}, {}})
+	wantClose(t, "the first of both units", flat(masked.MustRun(call).Output), flat(with(interv.Vanilla{}, 0).MustRun(first).Output), 1e-5)
+
+	call.Locations[0].Base[0] = []int{1, 2}
+	_, err := masked.Run(call)
+	wantRefusal(t, err, "base locations of example 0", "4 units", "2, the max units", "or none")
+}
+
+// What is handed in or out of an Intervenable is a copy: writing into it changes no call.
+func TestParametersAreCopies(t *testing.T) {
+	model, call := stretch(2, dtypes.Float32)
+	iv := patch(model, attends, interv.RotatedSpace{})
+	given := iv.Parameters()
+	must(t, iv.SetParameters(given))
+	call.Subspaces = [][][]int{interv.Repeat(2, 0)}
+	before := flat(iv.MustRun(call).Output)
+	for _, value := range []*tensors.Tensor{given["0.rotation"], iv.Parameters()["0.rotation"]} {
+		tensors.MustMutableFlatData(value, func(flat []float32) { flat[0] = 100 })
+	}
+	wantSame(t, "the output", flat(iv.MustRun(call).Output), before)
+}
+
+// What is collected of examples with different counts of units tells units from what fills in.
+func TestVectorsAreTheUnitsCollected(t *testing.T) {
+	model := newAttention(1, 4, 2, 3, dtypes.Float32, 1)
+	base := random(1, 2, 3, 4)
+	all := numbers(read(model, headValues, base)) // [2, 2, 3, 3]
+	iv := interv.MustNew(engine, model, interv.Config{Representations: []interv.Representation{
+		{Component: headValues, Unit: interv.HeadPosition, Intervention: interv.Collect{}}}})
+	location := interv.At([][]int{{2}, {0, 1}}).Heads(nil, [][]int{{0, 1}, {1}})
+	got := iv.MustRun(interv.Call{Base: embeds(base), Locations: []*interv.Location{location}}).Collected[0].Vectors()
+	var want []float64
+	for _, row := range []int{2, 3 + 2, 6 + 3, 6 + 3 + 1} { // (example · 2 + head) · 3 + position
+		want = append(want, all[row*3:row*3+3]...)
+	}
+	if got.Shape().Dim(0) != 4 || !slices.Equal(numbers(got), want) {
+		t.Errorf("got %v, wanted %v", got, want)
+	}
+}
+
+// Gradients of the model are programs of the Gradients they come from, however often they are asked for.
+func TestGradientsOfModelShareTheirPrograms(t *testing.T) {
+	model, call := stretch(2, dtypes.Float32)
+	iv := patch(model, attends, interv.RotatedSpace{})
+	gradient := iv.Gradient(sumOfSquares)
+	gradient.MustRun(call)
+	for range 3 {
+		gradient.OfModel().MustRun(call)
+	}
+	if got := iv.Stats().Programs; got != 2 {
+		t.Errorf("got %d programs, wanted one of each kind", got)
+	}
+}

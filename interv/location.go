@@ -93,6 +93,22 @@ func (u units) perExample() int {
 	return count
 }
 
+// sideBySide is the units of each example in one row of count, for an intervention that takes so many together; an example has count
+// units, or none.
+func (u units) sideBySide(count int) units {
+	largest := u.perExample()
+	if largest == count {
+		return u // they are already
+	}
+	together := units{shape: []int{count}, each: make([][2]int, len(u.each))}
+	for i := range u.each {
+		row := slices.DeleteFunc(slices.Clone(u.rows[i*largest:(i+1)*largest]), func(row int) bool { return row < 0 })
+		together.each[i] = [2]int{1, len(row)}
+		together.rows = append(together.rows, append(row, slices.Repeat([]int{-1}, count-len(row))...)...)
+	}
+	return together
+}
+
 // numbered counts the units of each example from 0, for every entry of rows.
 func (u units) numbered() []int {
 	numbers := make([]int, 0, len(u.rows))

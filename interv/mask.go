@@ -39,11 +39,8 @@ func (SigmoidMaskRotatedSpace) Name() string { return "sigmoid_mask_rotated_spac
 
 // Parameters are a random rotation, the mask, and the temperature, which is not trained.
 func (SigmoidMaskRotatedSpace) Parameters(width int, random *rand.Rand) ([]Owned, error) {
-	return []Owned{
-		{rotation, Orthonormal, RandomOrthonormal(width, width, random)},
-		{mask, Free, filled(100, width)},
-		{temperature, Fixed, tensors.FromScalar(float32(50))},
-	}, nil
+	r, err := randomRotation(width, width, random)
+	return []Owned{r, {mask, Free, filled(100, width)}, {temperature, Fixed, tensors.FromScalar(float32(50))}}, err
 }
 
 // Apply builds ((1 − m) ⊙ b R + m ⊙ s R) Rᵀ.
@@ -61,14 +58,6 @@ func mix(m, base, source *Node) *Node {
 // mixRotated mixes the coordinates in a rotated space.
 func mixRotated(m, r *Node, v Values) *Node {
 	return unproject(mix(m, project(v.Base, r), project(v.Source, r)), r)
-}
-
-func filled(value float32, size int) *tensors.Tensor {
-	flat := make([]float32, size)
-	for i := range flat {
-		flat[i] = value
-	}
-	return tensors.FromFlatDataAndDimensions(flat, size)
 }
 
 func init() {

@@ -323,7 +323,9 @@ func (o oracle) apply(r int, intervention interv.Intervention, b, s []float64, f
 	case interv.Zero:
 		return exchanged(b, make([]float64, len(b)), features)
 	case interv.Func:
-		return both(b, s, func(b, s float64) float64 { return math.Tanh(b - 2*s) })
+		return exchanged(b, both(b, s, func(b, s float64) float64 { return math.Tanh(b - 2*s) }), features)
+	case interv.BaseFunc:
+		return exchanged(b, both(b, b, func(b, _ float64) float64 { return math.Tanh(2 * b) }), features)
 	case interv.Noise:
 		return both(b, s, func(b, s float64) float64 { return b + scalar("noise_level")*s })
 	case interv.Constant:

@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 
 	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 )
@@ -149,30 +148,3 @@ const (
 	retractionRounding = 5e-7
 	retractionRounds   = 40 // bring a singular value of 1e-6 to 1
 )
-
-// shape is a shape of x's element type.
-func shape(x *Node, dimensions ...int) shapes.Shape { return shapes.Make(x.DType(), dimensions...) }
-
-func float32Tensor(values []float64, dimensions ...int) *tensors.Tensor {
-	flat := make([]float32, len(values))
-	for i, value := range values {
-		flat[i] = float32(value)
-	}
-	return tensors.FromFlatDataAndDimensions(flat, dimensions...)
-}
-
-// floats reads a tensor of float32 or float64.
-func floats(t *tensors.Tensor) []float64 {
-	values := make([]float64, t.Size())
-	switch t.DType() {
-	case dtypes.Float32:
-		tensors.MustConstFlatData(t, func(flat []float32) {
-			for i, value := range flat {
-				values[i] = float64(value)
-			}
-		})
-	case dtypes.Float64:
-		tensors.MustConstFlatData(t, func(flat []float64) { copy(values, flat) })
-	}
-	return values
-}

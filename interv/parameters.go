@@ -19,12 +19,17 @@ func (iv *Intervenable) keys() []parameterKey {
 	return keys
 }
 
+// find is the parameter of a name, which a linked representation may be named in as well as the one that owns it.
 func (iv *Intervenable) find(name string) (parameterKey, error) {
-	keys := iv.keys()
-	names := make([]string, len(keys))
-	for i, key := range keys {
-		if names[i] = key.String(); names[i] == name {
-			return key, nil
+	var names []string
+	for i, p := range iv.plan.representations {
+		for _, declared := range iv.declared[p.owner] {
+			if (parameterKey{i, declared.Name}).String() == name {
+				return parameterKey{p.owner, declared.Name}, nil
+			}
+			if i == p.owner {
+				names = append(names, parameterKey{i, declared.Name}.String())
+			}
 		}
 	}
 	return parameterKey{}, UnknownName("parameters", "name", name, names)
@@ -35,9 +40,17 @@ func (iv *Intervenable) kind(key parameterKey) Kind {
 	return iv.declared[key.owner][i].Kind
 }
 
-// Parameters returns the current values of all parameters of the interventions, by name: the number of the representation that
-// owns it, a dot, and its name there, as in "0.rotation". Linked representations use those of the first of their link.
+// Parameters returns copies of the current values of all parameters of the interventions, by name: the number of the representation
+// that owns it, a dot, and its name there, as in "0.rotation". Linked representations use those of the first of their link.
 func (iv *Intervenable) Parameters() map[string]*tensors.Tensor {
+	values := iv.named()
+	for name, value := range values {
+		values[name] = must(value.LocalClone())
+	}
+	return values
+}
+
+func (iv *Intervenable) named() map[string]*tensors.Tensor {
 	values := map[string]*tensors.Tensor{}
 	for key, value := range *iv.parameters.Load() {
 		values[key.String()] = value
@@ -45,8 +58,8 @@ func (iv *Intervenable) Parameters() map[string]*tensors.Tensor {
 	return values
 }
 
-// SetParameters replaces the values of some parameters, for all calls that begin later. Nothing is replaced if any is refused: an
-// unknown name, another shape or element type than before, a number that is not finite, or a rotation whose columns are not
+// SetParameters replaces the values of some parameters by copies of these, for all calls that begin later. Nothing is replaced if any is
+// refused: an unknown name, another shape or element type than before, a number that is not finite, or a rotation whose columns are not
 // orthonormal.
 func (iv *Intervenable) SetParameters(values map[string]*tensors.Tensor) error {
 	changed := parameterValues{}
@@ -55,29 +68,65 @@ func (iv *Intervenable) SetParameters(values map[string]*tensors.Tensor) error {
 		if err != nil {
 			return err
 		}
+		if changed[key] != nil {
+			return &Error{Where: "parameter " + name, Axis: "name", Got: "one that is linked to another of those given", Wanted: "each parameter once"}
+		}
 		value, old := values[name], (*iv.parameters.Load())[key]
-		if !value.Shape().Equal(old.Shape()) {
-			return &Error{Where: "parameter " + name, Axis: "shape", Got: value.Shape().String(), Wanted: old.Shape().String()}
+		if value == nil || !value.Shape().Equal(old.Shape()) {
+			return &Error{Where: "parameter " + name, Axis: "shape", Got: describeShape(value), Wanted: old.Shape().String()}
 		}
 		if err := checkParameter(key, iv.kind(key), value); err != nil {
 			return err
 		}
-		changed[key] = value
+		if changed[key], err = value.LocalClone(); err != nil {
+			return err
+		}
 	}
 	iv.replace(changed)
 	return nil
 }
 
-// SetParametersOf replaces parameters of one representation, by their names there: what [FitPCA] or [LoadAutoencoder] return.
+// SetParametersOf replaces parameters of one representation, by their names there: what [FitPCA] or [LoadAutoencoder] return. Their
+// numbers may be float32 or float64.
 func (iv *Intervenable) SetParametersOf(representation int, values map[string]*tensors.Tensor) error {
 	if last := len(iv.plan.representations) - 1; representation < 0 || representation > last {
 		return &Error{Where: "parameters", Axis: "representation", Got: fmt.Sprint(representation), Wanted: fmt.Sprintf("0 to %d", last)}
 	}
 	named := map[string]*tensors.Tensor{}
 	for name, value := range values {
-		named[parameterKey{iv.plan.representations[representation].owner, name}.String()] = ofDType(value, iv.model.Weights().DType())
+		name = parameterKey{representation, name}.String()
+		if err := checkNumbers("parameter "+name, value); err != nil {
+			return err
+		}
+		named[name] = ofDType(value, iv.model.Weights().DType())
 	}
 	return iv.SetParameters(named)
+}
+
+// checkOwned refuses parameters that an intervention cannot have.
+func checkOwned(declared []Owned) error {
+	names := map[string]bool{}
+	for _, parameter := range declared {
+		where := "parameter " + parameter.Name
+		if names[parameter.Name] {
+			return &Error{Where: where, Axis: "name", Got: "one that another parameter has", Wanted: "another"}
+		}
+		names[parameter.Name] = true
+		if parameter.Kind < Free || parameter.Kind > Fixed {
+			return &Error{Where: where, Axis: "kind", Got: parameter.Kind.String(), Wanted: "Free, Orthonormal or Fixed"}
+		}
+		if err := checkNumbers(where, parameter.Value); err != nil {
+			return err
+		}
+		shape := parameter.Value.Shape()
+		if parameter.Kind == Orthonormal && (shape.Rank() != 2 || shape.Dim(0) < shape.Dim(1)) {
+			return &Error{Where: where, Axis: "shape", Got: shape.String(), Wanted: "a matrix [d, r] with d ≥ r: it is orthonormal"}
+		}
+		if parameter.Name == temperature && shape.Rank() > 0 {
+			return &Error{Where: where, Axis: "shape", Got: shape.String(), Wanted: "a scalar"}
+		}
+	}
+	return nil
 }
 
 // checkParameter refuses a value that a parameter of the kind cannot have.
@@ -124,7 +173,7 @@ func (f frozenParameters) String() string {
 	return fmt.Sprint(names)
 }
 
-// Freeze makes gradients and training leave parameters alone from now on.
+// Freeze makes gradients and training leave parameters alone from now on. An unknown name, or a parameter that is fixed anyway, is an error.
 func (iv *Intervenable) Freeze(names ...string) error { return iv.setFrozen(true, names) }
 
 // Unfreeze takes Freeze back.

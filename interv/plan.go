@@ -70,7 +70,7 @@ func (c Config) check(catalogue Catalogue) (*plan, error) {
 		}
 		checked.representations = append(checked.representations, p)
 	}
-	return checked, nil
+	return checked, checked.checkTitles()
 }
 
 func (r Representation) check(catalogue Catalogue) (planned, error) {
@@ -86,6 +86,11 @@ func (r Representation) check(catalogue Catalogue) (planned, error) {
 	}
 	if r.Intervention == nil {
 		return planned{}, &Error{Axis: "intervention", Got: "none", Wanted: "one, such as interv.Vanilla{}"}
+	}
+	if function, ok := r.Intervention.(interface{ check() error }); ok {
+		if err := function.check(); err != nil {
+			return planned{}, err
+		}
 	}
 	p := planned{Representation: r, sites: sites, readSite: r.Site(), together: 1, width: sites.Width}
 	_, p.collects = r.Intervention.(Collect)
@@ -107,6 +112,9 @@ func (r Representation) check(catalogue Catalogue) (planned, error) {
 	return p, p.checkPartition()
 }
 
+// maxWidth is how wide a vector of units that are taken together may be.
+const maxWidth = 1 << 24
+
 // checkParameters settles how an intervention with parameters takes its units.
 func (p *planned) checkParameters() error {
 	_, parameterized := p.Intervention.(Parameterized)
@@ -121,6 +129,9 @@ func (p *planned) checkParameters() error {
 	case p.MaxUnits > 1 && p.sites.Stepwise:
 		return &Error{Axis: "max units", Got: fmt.Sprint(p.MaxUnits),
 			Wanted: fmt.Sprintf("0 or 1: %s is computed step by step, so no two units exist at the same time", p.Component)}
+	}
+	if p.MaxUnits > maxWidth/p.sites.Width {
+		return &Error{Axis: "max units", Got: fmt.Sprint(p.MaxUnits), Wanted: fmt.Sprintf("%d or fewer: a vector of at most %d numbers", maxWidth/p.sites.Width, maxWidth)}
 	}
 	p.together = max(1, p.MaxUnits)
 	p.width *= p.together
@@ -166,20 +177,36 @@ func (p planned) checkLink(first planned) error {
 	return nil
 }
 
-// title is what results and tables call representation i: its name, or its site, numbered where several have the same.
+// title is what results call what representation i collects: its name, or its site, numbered where several that collect have the same.
 func (p *plan) title(i int) string {
 	r := p.representations[i].Representation
 	if r.Name != "" {
 		return r.Name
 	}
-	same := 0
+	same := 1
 	for _, other := range p.representations[:i] {
-		if other.Name == "" && other.Site() == r.Site() {
+		if other.collects && other.Name == "" && other.Site() == r.Site() {
 			same++
 		}
 	}
-	if same > 0 {
-		return fmt.Sprintf("%s #%d", r.Site(), same+1)
+	if same > 1 {
+		return fmt.Sprintf("%s #%d", r.Site(), same)
 	}
 	return r.Site().String()
+}
+
+// checkTitles refuses two things collected that results would call the same.
+func (p *plan) checkTitles() error {
+	taken := map[string]int{}
+	for i, r := range p.representations {
+		if !r.collects {
+			continue
+		}
+		first, again := taken[p.title(i)]
+		if again {
+			return &Error{Where: where(i, r.Representation), Axis: "name", Got: fmt.Sprintf("%q, which is what representation %d is called", p.title(i), first), Wanted: "another"}
+		}
+		taken[p.title(i)] = i
+	}
+	return nil
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
-	"github.com/gomlx/gomlx/support/exceptions"
 )
 
 // program is one compiled graph for all calls of one signature. Source runs and the base run are in the same graph, so that the
@@ -78,7 +77,7 @@ func (iv *Intervenable) compile(b *bound, t task) (p *program, err error) {
 	p = &program{graph: NewGraph(iv.backend, "govene")}
 	build := &builder{iv: iv, program: p, call: b, weights: Nodes{}, owned: map[parameterKey]*Node{}}
 	var results []*Node
-	if err = exceptions.TryCatch[error](func() { results = build.everything(t) }); err != nil {
+	if err = guard(func() { results = build.everything(t) }); err != nil {
 		return nil, err
 	}
 	if err = p.graph.Compile(results...); err != nil {
@@ -178,7 +177,7 @@ func (p *program) run(backend compute.Backend, e *execution) (results []*tensors
 			return nil, err
 		}
 	}
-	err = exceptions.TryCatch[error](func() { results = p.graph.RunWithBuffers(buffers, make([]bool, len(buffers)), 0) })
+	err = guard(func() { results = p.graph.RunWithBuffers(buffers, make([]bool, len(buffers)), 0) })
 	collectGarbage(results)
 	return results, err
 }

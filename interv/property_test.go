@@ -43,6 +43,12 @@ func checkScenario(t *rapid.T) {
 	}
 	must(t, iv.SetParameters(s.someParameters(iv.Parameters())))
 	result, err := iv.Run(s.call)
+	if s.breaksChain() {
+		if err == nil || !strings.Contains(err.Error(), "which nothing reads") {
+			t.Fatalf("an edit that nothing reads: got %v", err)
+		}
+		return
+	}
 	if err != nil {
 		t.Fatalf("%+v\n%+v\n%v", s.config, s.call.Locations, err)
 	}

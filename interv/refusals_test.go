@@ -58,6 +58,10 @@ func TestConfigRefusals(t *testing.T) {
 		"overlapping part": {[]interv.Representation{rotation(3, []int{0, 1}, []int{1, 2})}, []string{"part 1", "feature 1", "part 0", "interv.Range"}},
 		"overrunning part": {[]interv.Representation{rotation(3, interv.Range(0, 2), interv.Range(2, 4))}, []string{"part 1", "feature 3", "0 to 2"}},
 		"empty part":       {[]interv.Representation{rotation(3, interv.Range(1, 1))}, []string{"part 0", "no features"}},
+		"more than fits": {[]interv.Representation{{Component: gru.X2HOutput, MaxUnits: 1 << 40, Intervention: interv.SigmoidMask{}}},
+			[]string{"max units", "or fewer"}},
+		"name of another": {[]interv.Representation{{Component: gru.CellOutput, Intervention: interv.Collect{}},
+			{Layer: 1, Component: gru.CellOutput, Intervention: interv.Collect{}, Name: "layer 0 cell_output"}}, []string{"representation 1", "name", "representation 0"}},
 		"units together": {[]interv.Representation{{Component: gru.CellOutput, MaxUnits: 2, Intervention: interv.RotatedSpace{}}},
 			[]string{"max units", "got 2", "0 or 1"}},
 		"link of different interventions": {[]interv.Representation{linked(rotation(1)), linked(rotation(2))}, []string{"representation 1", `link "a"`, "Rank:2", "Rank:1"}},
@@ -207,9 +211,9 @@ func TestModelsThatAnnounceOtherwise(t *testing.T) {
 	}{
 		"never":           {func(*interv.Tap, interv.Activation) {}, []string{"layer 0 block_output", "got 0", "wanted 3"}},
 		"in part":         {func(tap *interv.Tap, a interv.Activation) { tap.At(a.Site, piece(a, 0, 2)) }, []string{"layer 0 block_output", "got 2", "wanted 3"}},
-		"twice":           {func(tap *interv.Tap, a interv.Activation) { tap.At(a.Site, a.Value); tap.At(a.Site, a.Value) }, []string{"from position 0, wanted 3"}},
-		"out of order":    {func(tap *interv.Tap, a interv.Activation) { tap.AtOffset(a.Site, 2, piece(a, 2, 3)) }, []string{"from position 2, wanted 0"}},
-		"of other widths": {func(tap *interv.Tap, a interv.Activation) { tap.At(a.Site, Concatenate([]*Node{a.Value, a.Value}, -1)) }, []string{"width 8, wanted 4"}},
+		"twice":           {func(tap *interv.Tap, a interv.Activation) { tap.At(a.Site, a.Value); tap.At(a.Site, a.Value) }, []string{"got 0, wanted 3"}},
+		"out of order":    {func(tap *interv.Tap, a interv.Activation) { tap.AtOffset(a.Site, 2, piece(a, 2, 3)) }, []string{"got 2, wanted 0"}},
+		"of other widths": {func(tap *interv.Tap, a interv.Activation) { tap.At(a.Site, Concatenate([]*Node{a.Value, a.Value}, -1)) }, []string{"got 8, wanted 4"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			model := astray{newAttention(1, 4, 2, 3, dtypes.Float32, 1), c.announce}
@@ -263,20 +267,45 @@ func TestParameterRefusals(t *testing.T) {
 	wantRefusal(t, set("0.rotatoin", [][]float32{{1, 0}, {0, 1}}), `did you mean "0.rotation"`)
 	wantRefusal(t, set("0.rotation", [][]float32{{1, 0}}), "shape")
 	wantRefusal(t, set("0.rotation", [][]float32{{1, 1}, {0, 1}}), "orthonormality", "columns 0 and 1")
+	wantRefusal(t, iv.SetParameters(map[string]*tensors.Tensor{"0.rotation": nil}), "0.rotation", "no tensor")
+	wantRefusal(t, iv.SetParametersOf(0, map[string]*tensors.Tensor{"rotation": tensors.FromValue([][]int32{{1, 0}, {0, 1}})}), "0.rotation", "Int32", "float32 or float64")
 	wantSame(t, "the rotation", flat(iv.Parameters()["0.rotation"]), before)
 }
 
 func TestLossRefusals(t *testing.T) {
-	model := gru.MustNewClassifier(gru.Config{Layers: 1, Width: 2}, 1)
-	call := interv.Call{Base: interv.Inputs{"inputs_embeds": random(1, 1, 2, 2)}, Sources: []interv.Inputs{{"inputs_embeds": random(2, 1, 2, 2)}},
-		Locations: []*interv.Location{interv.FromTo(interv.Repeat(1, 0), interv.Repeat(1, 1))}}
-	of := func(i interv.Intervention, loss interv.Loss) error {
-		iv := interv.MustNew(engine, model, interv.Config{Representations: []interv.Representation{{Component: gru.CellOutput, Intervention: i}}})
-		_, err := iv.Gradient(loss).Run(call)
-		return err
+	model, call := stretch(2, dtypes.Float32)
+	call.Labels = embeds(random(3, 2))
+	rotated := interv.RotatedSpace{}
+	for name, c := range map[string]struct {
+		intervention interv.Intervention
+		loss         interv.Loss
+		words        []string
+	}{
+		"none":            {rotated, nil, []string{"loss", "none"}},
+		"no node":         {rotated, func(interv.Outcome) *Node { return nil }, []string{"loss", "no node"}},
+		"not a scalar":    {rotated, func(o interv.Outcome) *Node { return o.Output }, []string{"loss", "a scalar"}},
+		"an integer":      {rotated, func(o interv.Outcome) *Node { return ConvertDType(sumOfSquares(o), dtypes.Int32) }, []string{"loss", "Int32"}},
+		"nothing trained": {interv.Vanilla{}, sumOfSquares, []string{"trainable parameters", "none"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := patch(model, attends, c.intervention).Gradient(c.loss).Run(call)
+			wantRefusal(t, err, c.words...)
+		})
 	}
-	wantRefusal(t, of(interv.RotatedSpace{}, func(o interv.Outcome) *Node { return o.Output }), "loss", "a scalar")
-	wantRefusal(t, of(interv.Vanilla{}, func(o interv.Outcome) *Node { return ReduceAllSum(o.Output) }), "trainable parameters", "none")
+	_, err := patch(model, attends, rotated).Trainer(nil, interv.Adam{})
+	wantRefusal(t, err, "loss", "none")
+	for name, loss := range map[string]interv.Loss{ // what panics elsewhere says what there is, call after call
+		"a misspelt label": func(o interv.Outcome) *Node { return ReduceAllSum(Sub(o.Output, o.Labels["inputs_embdes"])) },
+		"no base output":   func(o interv.Outcome) *Node { return ReduceAllSum(Sub(o.Output, o.BaseOutput)) },
+		"a string":         func(interv.Outcome) *Node { panic("oops") },
+	} {
+		gradient := patch(model, attends, rotated).Gradient(loss)
+		for range 2 {
+			if _, err := gradient.Run(call); err == nil || !strings.Contains(err.Error(), "labels [inputs_embeds], parameters [0.rotation] and no base output") {
+				t.Errorf("%s: got %v, wanted an error that lists what there is", name, err)
+			}
+		}
+	}
 }
 
 func TestAGoFunctionRunsButCannotBeSaved(t *testing.T) {
@@ -293,6 +322,21 @@ func TestAGoFunctionRunsButCannotBeSaved(t *testing.T) {
 	wantRefusal(t, iv.Save(filepath.Join(t.TempDir(), "saved")), "a Go function cannot be saved")
 }
 
+func TestFunctionsThatFail(t *testing.T) {
+	model, call := stretch(2, dtypes.Float32)
+	_, err := interv.New(engine, model, interv.Config{Representations: []interv.Representation{{Component: attends, Intervention: interv.Func{}}}})
+	wantRefusal(t, err, "representation 0", "without Build")
+	nothing := patch(model, attends, interv.Func{Title: "f", Build: func(_, _ *Node) *Node { return nil }})
+	_, err = nothing.Run(call)
+	wantRefusal(t, err, "representation 0", "intervention f", "got nothing")
+	panics := patch(model, attends, interv.Func{Title: "f", Build: func(_, _ *Node) *Node { panic("oops") }})
+	for range 2 {
+		if _, err := panics.Run(call); err == nil || !strings.Contains(err.Error(), "intervention f: panic: oops") {
+			t.Errorf("got %v, wanted what the function said", err)
+		}
+	}
+}
+
 func TestParseConfig(t *testing.T) {
 	config, err := interv.ParseConfig([]byte(` {"representations": [{"layer": 1, "component": "cell_output", "intervention_type": "low_rank_rotated_space", "settings": {"rank": 2}}], "seed": 3}
 `))
@@ -301,14 +345,14 @@ func TestParseConfig(t *testing.T) {
 		t.Errorf("got %+v", config)
 	}
 	for text, word := range map[string]string{
-		`{"representation": []}`: "representation",
-		`{"representations": [{"layer": 1, "component": "x", "intervention_type": "low_rank_rotated_space", "settings": {"rnak": 2}}]}`: "rnak",
+		`{"representation": []}`: `did you mean "representations"`,
+		`{"seed": -1}`:           "seed: got number -1, wanted uint64",
+		`{"representations": [{"layer": 1, "component": "x", "intervention_type": "low_rank_rotated_space", "settings": {"rnak": 2}}]}`: `did you mean "rank"`,
 		`{"representations": [{"layer": 1, "component": "x", "intervention_type": "low_rank_rotated"}]}`:                                "low_rank_rotated_space",
 		`{} {}`: "after the value",
 		``:      "EOF",
 	} {
-		if _, err := interv.ParseConfig([]byte(text)); err == nil || !strings.Contains(err.Error(), word) {
-			t.Errorf("%s: got %v, wanted an error that says %q", text, err, word)
-		}
+		_, err := interv.ParseConfig([]byte(text))
+		wantRefusal(t, err, "config", word)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 
+	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 )
@@ -14,6 +15,15 @@ import (
 
 // rotation is the parameter's name in all of them.
 const rotation = "rotation"
+
+// randomRotation draws a rotation [width, rank], and refuses one that no memory holds.
+func randomRotation(width, rank int, random *rand.Rand) (Owned, error) {
+	const most = 1 << 28
+	if rank > most/width {
+		return Owned{}, &Error{Axis: rotation, Got: fmt.Sprintf("[%d, %d]", width, rank), Wanted: fmt.Sprintf("at most %d entries", most)}
+	}
+	return Owned{rotation, Orthonormal, RandomOrthonormal(width, rank, random)}, nil
+}
 
 // RotatedSpace exchanges coordinates in a rotated space of full rank: out = z Rᵀ, where z = s R on the selected columns and b R
 // elsewhere. R is [width, width]; a subspace selects columns of R. With all columns it is [Vanilla] up to rounding.
@@ -27,7 +37,8 @@ func (RotatedSpace) Features(width int) int { return width }
 
 // Parameters is a random rotation [width, width].
 func (RotatedSpace) Parameters(width int, random *rand.Rand) ([]Owned, error) {
-	return []Owned{{rotation, Orthonormal, RandomOrthonormal(width, width, random)}}, nil
+	r, err := randomRotation(width, width, random)
+	return []Owned{r}, err
 }
 
 // Apply builds z Rᵀ.
@@ -57,7 +68,8 @@ func (l LowRankRotatedSpace) Parameters(width int, random *rand.Rand) ([]Owned, 
 	if l.Rank < 1 || l.Rank > width {
 		return nil, &Error{Axis: "rank", Got: fmt.Sprint(l.Rank), Wanted: fmt.Sprintf("1 to the width, %d", width)}
 	}
-	return []Owned{{rotation, Orthonormal, RandomOrthonormal(width, l.Rank, random)}}, nil
+	r, err := randomRotation(width, l.Rank, random)
+	return []Owned{r}, err
 }
 
 // Apply builds b + (m ⊙ (s R − b R)) Rᵀ.
@@ -80,18 +92,15 @@ func (BoundlessRotatedSpace) Name() string { return "boundless_rotated_space" }
 
 // Parameters is a random rotation [width, width], the boundary [1], and the temperature, which is not trained.
 func (BoundlessRotatedSpace) Parameters(width int, random *rand.Rand) ([]Owned, error) {
-	return []Owned{
-		{rotation, Orthonormal, RandomOrthonormal(width, width, random)},
-		{"boundary", Free, tensors.FromValue([]float32{0.5})},
-		{temperature, Fixed, tensors.FromScalar(float32(50))},
-	}, nil
+	r, err := randomRotation(width, width, random)
+	return []Owned{r, {"boundary", Free, tensors.FromValue([]float32{0.5})}, {temperature, Fixed, tensors.FromScalar(float32(50))}}, err
 }
 
 // Apply builds ((1 − m) ⊙ b R + m ⊙ s R) Rᵀ.
 func (BoundlessRotatedSpace) Apply(v Values) *Node {
 	r, t := v.Parameters[rotation], v.Parameters[temperature]
 	width := r.Shape().Dim(0)
-	k := ConvertDType(Iota(r.Graph(), shape(r, width), 0), r.DType())
+	k := ConvertDType(Iota(r.Graph(), shapes.Make(r.DType(), width), 0), r.DType())
 	boundary := MulScalar(ClipScalar(v.Parameters["boundary"], 0.001, 1), width)
 	return mixRotated(Mul(Sigmoid(Div(k, t)), Sigmoid(Div(Sub(boundary, k), t))), r, v)
 }

@@ -7,7 +7,6 @@ import (
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
-	"github.com/gomlx/gomlx/support/exceptions"
 )
 
 // run is one run of the model in the graph of a program: what is edited in it, and which of its activations are read.
@@ -90,8 +89,7 @@ func (r *run) add(whole bool) (output *Node) {
 			return a.Value
 		})
 	}
-	err := exceptions.TryCatch[error](func() { output = r.build.forward(r.inputs, tap) })
-	if err != nil && err != errStop {
+	if err := guard(func() { output = r.build.forward(r.inputs, tap) }); err != nil && err != errStop {
 		panic(err)
 	}
 	return output
@@ -121,7 +119,8 @@ func notAnnounced(site Site, got, wanted int) *Error {
 // next counts the positions that an announcement covers, which must go on where the last one ended.
 func next(covered *int, a Activation) {
 	if a.Offset != *covered {
-		exceptions.Panicf("%s: announced from position %d, wanted %d: each position once, in order", a.Site, a.Offset, *covered)
+		panic(&Error{Where: a.Site.String(), Axis: "first position announced by the model", Got: fmt.Sprint(a.Offset),
+			Wanted: fmt.Sprintf("%d: each position once, in order", *covered)})
 	}
 	*covered += a.Positions()
 }
@@ -207,7 +206,8 @@ func (e *edit) prepare() *editNodes {
 // apply is the activation after the edit.
 func (e *edit) apply(a Activation) *Node {
 	if want := e.sites.Width; want != 0 && a.Value.Shape().Dim(-1) != want {
-		exceptions.Panicf("%s: announced width %d, wanted %d, the catalogue's", a.Site, a.Value.Shape().Dim(-1), want)
+		panic(&Error{Where: a.Site.String(), Axis: "width announced by the model", Got: fmt.Sprint(a.Value.Shape().Dim(-1)),
+			Wanted: fmt.Sprintf("%d, the catalogue's", want)})
 	}
 	next(&e.fired, a)
 	if e.collects {
@@ -238,7 +238,8 @@ func (e *edit) onAll(a Activation, n *editNodes) *Node {
 // onUnits applies the intervention to the written units alone, together if it takes them so, and puts the results in their places.
 func (e *edit) onUnits(a Activation, n *editNodes) *Node {
 	if a.Positions() != n.hit.Shape().Dim(-1) {
-		exceptions.Panicf("%s: announced %d positions of %d, wanted all at once, as the catalogue says", a.Site, a.Positions(), n.hit.Shape().Dim(-1))
+		panic(&Error{Where: a.Site.String(), Axis: "positions announced at once", Got: fmt.Sprint(a.Positions()),
+			Wanted: fmt.Sprintf("all %d, as the catalogue says", n.hit.Shape().Dim(-1))})
 	}
 	take := func(rows, index *Node) *Node {
 		x := gatherRows(rows, MaxScalar(index, 0))
@@ -263,9 +264,17 @@ func (e *edit) compute(v Values, n *editNodes) *Node {
 			v.Selected = ExpandDims(v.Selected, 1)
 		}
 	}
-	out := e.Intervention.Apply(v)
-	if !out.Shape().Equal(v.Base.Shape()) {
-		exceptions.Panicf("%s: intervention %s returned %s, wanted the base's shape %s", e.Site(), e.Intervention.Name(), out.Shape(), v.Base.Shape())
+	var out *Node
+	place := where(e.i, e.Representation) + ", intervention " + e.Intervention.Name()
+	if err := guard(func() { out = e.Intervention.Apply(v) }); err != nil {
+		panic(Within(place, err))
+	}
+	if out == nil || !out.Shape().Equal(v.Base.Shape()) {
+		got := "nothing"
+		if out != nil {
+			got = out.Shape().String()
+		}
+		panic(&Error{Where: place, Axis: "what replaces the base", Got: got, Wanted: v.Base.Shape().String() + ", as the base"})
 	}
 	return out
 }

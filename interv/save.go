@@ -15,29 +15,31 @@ import (
 	"github.com/govene/govene/internal/nearest"
 )
 
-// The files of a saved Intervenable, and the version of their format: 2 added names, groups, the mode and the digest.
+// The files of a saved Intervenable, and the version of their format: 2 added names, groups, the mode and the digest, 3 what is frozen.
 const (
 	configFile     = "config.json"
 	parametersFile = "parameters.safetensors"
-	saveVersion    = 2
+	saveVersion    = 3
 )
 
 // saved is the form of config.json.
 type saved struct {
 	Version int    `json:"version"`
 	Model   string `json:"model"`            // what the catalogue calls it
-	Digest  string `json:"digest,omitempty"` // of the rest of this file and of the parameters' file; see digest
+	Digest  string `json:"digest,omitempty"` // see digestOf
 	Config
+	Frozen []string `json:"frozen,omitempty"` // parameters that training leaves alone
 }
 
-// digest is the SHA-256, in hexadecimal, of the file's JSON without its digest followed by the bytes of the parameters' file.
-func (s saved) digest(parameters []byte) (string, error) {
-	s.Digest = ""
-	text, err := json.Marshal(s)
-	if err != nil {
+// digestOf is the SHA-256, in hexadecimal, of a config.json without its digest and without white space between its values, followed by
+// the bytes of the parameters' file.
+func digestOf(config []byte, digest string, parameters []byte) (string, error) {
+	var text bytes.Buffer
+	if err := json.Compact(&text, config); err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256(append(text, parameters...))
+	rest := bytes.Replace(text.Bytes(), fmt.Appendf(nil, `"digest":%q,`, digest), nil, 1)
+	sum := sha256.Sum256(append(rest, parameters...))
 	return hex.EncodeToString(sum[:]), nil
 }
 
@@ -46,29 +48,33 @@ func (s saved) digest(parameters []byte) (string, error) {
 // intervention that is a Go function is refused before anything is written.
 func (iv *Intervenable) Save(folder string) error {
 	file := saved{Version: saveVersion, Model: iv.model.Catalogue().Model, Config: iv.config}
-	if _, err := file.digest(nil); err != nil {
-		var refusal *Error
-		if errors.As(err, &refusal) {
-			return refusal
+	for _, key := range iv.keys() {
+		if (*iv.frozen.Load())[key] {
+			file.Frozen = append(file.Frozen, key.String())
 		}
+	}
+	text, err := json.Marshal(file)
+	var refusal *Error
+	if errors.As(err, &refusal) {
+		return refusal
+	} else if err != nil {
 		return err
 	}
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
 	path := filepath.Join(folder, parametersFile)
-	if err := SaveTensors(path, iv.Parameters()); err != nil {
+	if err := SaveTensors(path, iv.named()); err != nil {
 		return err
 	}
 	parameters, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	if file.Digest, err = file.digest(parameters); err != nil {
+	if file.Digest, err = digestOf(text, "", parameters); err != nil {
 		return err
 	}
-	text, err := json.MarshalIndent(file, "", "  ")
-	if err != nil {
+	if text, err = json.MarshalIndent(file, "", "  "); err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(folder, configFile), append(text, '\n'), 0o644)
@@ -78,7 +84,7 @@ func (iv *Intervenable) Save(folder string) error {
 // the config against the model's catalogue, and the parameters' names, shapes and values. Files of older versions load.
 func Load(backend compute.Backend, model Model, folder string) (*Intervenable, error) {
 	path := filepath.Join(folder, configFile)
-	file, err := readSaved(path)
+	file, parameters, err := readSaved(folder)
 	if err != nil {
 		return nil, err
 	}
@@ -89,17 +95,10 @@ func Load(backend compute.Backend, model Model, folder string) (*Intervenable, e
 	if err != nil {
 		return nil, Within(path, err)
 	}
+	if err := iv.Freeze(file.Frozen...); err != nil {
+		return nil, Within(path, err)
+	}
 	path = filepath.Join(folder, parametersFile)
-	parameters, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	if digest, err := file.digest(parameters); err != nil {
-		return nil, err
-	} else if file.Version > 1 && digest != file.Digest {
-		return nil, &Error{Where: folder, Axis: "digest of " + configFile + " and " + parametersFile, Got: digest,
-			Wanted: fmt.Sprintf("%s, as when they were saved", file.Digest)}
-	}
 	values, err := tensorsFrom(path, parameters)
 	if err != nil {
 		return nil, err
@@ -120,24 +119,37 @@ func MustLoad(backend compute.Backend, model Model, folder string) *Intervenable
 	return must(Load(backend, model, folder))
 }
 
-// readSaved reads config.json, of this version or an older one.
-func readSaved(path string) (*saved, error) {
+// readSaved reads the files, of this version or an older one, and compares the digest, which the first version had not.
+func readSaved(folder string) (*saved, []byte, error) {
+	path := filepath.Join(folder, configFile)
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var header struct {
 		Version int `json:"version"`
 	}
 	if err := json.Unmarshal(text, &header); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if header.Version < 1 || header.Version > saveVersion {
-		return nil, &Error{Where: path, Axis: "version", Got: fmt.Sprint(header.Version), Wanted: fmt.Sprintf("1 to %d", saveVersion)}
+		return nil, nil, &Error{Where: path, Axis: "version", Got: fmt.Sprint(header.Version), Wanted: fmt.Sprintf("1 to %d", saveVersion)}
 	}
 	var file saved
 	if err := decodeStrictly(bytes.TrimSpace(text), &file); err != nil {
-		return nil, Within(path, err)
+		return nil, nil, Within(path, err)
 	}
-	return &file, nil
+	parameters, err := os.ReadFile(filepath.Join(folder, parametersFile))
+	if err != nil {
+		return nil, nil, err
+	}
+	digest, err := digestOf(text, file.Digest, parameters)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if digest != file.Digest && (file.Version > 1 || file.Digest != "") {
+		return nil, nil, &Error{Where: folder, Axis: "digest of " + configFile + " and " + parametersFile, Got: digest,
+			Wanted: fmt.Sprintf("%s, as when they were saved", file.Digest)}
+	}
+	return &file, parameters, nil
 }

@@ -47,17 +47,34 @@ func TestSaveLoadRunGivesTheSameBytes(t *testing.T) {
 
 }
 
-// testdata/saved_v1 was written by the first version: the same config and seed as now give the same parameters.
-func TestWhatTheFirstVersionSavedLoads(t *testing.T) {
+// The folders of testdata were written by the versions that they name.
+func TestWhatOlderVersionsSavedLoads(t *testing.T) {
 	model := gru.MustNewClassifier(gru.Config{Layers: 2, Width: 4}, 3)
-	iv, err := interv.Load(engine, model, filepath.Join("testdata", "saved_v1"))
-	if err != nil {
-		t.Fatal(err)
+	for _, folder := range []string{"saved_v1", "saved_v2"} {
+		iv, err := interv.Load(engine, model, filepath.Join("testdata", folder))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := len(iv.Parameters()); got != 4 {
+			t.Errorf("%s: got %d parameters, wanted 4", folder, got)
+		}
+		wantOrthonormal(t, iv.Parameters()["0.rotation"])
 	}
-	if got := len(iv.Parameters()); got != 4 {
-		t.Errorf("got %d parameters, wanted 4", got)
+}
+
+// What is frozen is saved, and another model is refused.
+func TestFrozenParametersAreSaved(t *testing.T) {
+	model := gru.MustNewClassifier(gru.Config{Layers: 2, Width: 4}, 3)
+	linked := interv.Representation{Component: gru.CellOutput, Intervention: interv.BoundlessRotatedSpace{}, Link: "a"}
+	iv := interv.MustNew(engine, model, interv.Config{Representations: []interv.Representation{linked, linked}})
+	must(t, iv.Freeze("1.rotation")) // which is 0.rotation
+	folder := t.TempDir()
+	must(t, iv.Save(folder))
+	if _, trainable := interv.MustLoad(engine, model, folder).Count(); trainable != 1 {
+		t.Errorf("got %d trainable parameters, wanted the boundary", trainable)
 	}
-	wantOrthonormal(t, iv.Parameters()["0.rotation"])
+	_, err := interv.Load(engine, gru.MustNewLanguageModel(gru.Config{Layers: 2, Width: 4, Vocabulary: 5}, 3), folder)
+	wantRefusal(t, err, "gru classifier", "wanted gru language model")
 }
 
 // Whatever is changed in a saved folder is refused with a reason.
@@ -78,9 +95,10 @@ func TestLoadRefusals(t *testing.T) {
 		"a bit flipped":     {parameters, func(data []byte) []byte { data[len(data)-1] ^= 1; return data }, "digest"},
 		"another seed":      {config, replace(`"seed": 0`, `"seed": 1`), "digest"},
 		"another layer":     {config, replace(`"layer": 1`, `"layer": 0`), "digest"},
-		"no such layer":     {config, replace(`"layer": 1`, `"layer": 2`), "layer of new_gate_output"},
-		"a later version":   {config, replace(`"version": 2`, `"version": 3`), "wanted 1 to 2"},
-		"another model":     {config, replace("gru classifier", "gru language model"), "wanted gru classifier"},
+		"a later version":   {config, replace(`"version": 3`, `"version": 4`), "wanted 1 to 3"},
+		"an older version":  {config, replace(`"version": 3`, `"version": 1`), "digest"},
+		"a huge rank":       {config, replace(`"rank": 3`, `"rank": 4611686018427387904`), "digest"},
+		"case of a key":     {config, replace(`"seed"`, `"Seed"`), "digest"},
 		"unknown field":     {config, replace(`"seed"`, `"sede"`), "sede"},
 		"unknown type":      {config, replace("low_rank_rotated_space", "low_rank_rotated_spice"), "low_rank_rotated_space"},
 		"config cut short":  {config, func(data []byte) []byte { return data[:len(data)/2] }, "JSON"},

@@ -87,6 +87,27 @@ func drawScenario(t *rapid.T) *scenario {
 	return s
 }
 
+// breaksChain tells whether, in serial mode, something is edited in a source's run that nothing reads.
+func (s *scenario) breaksChain() bool {
+	if s.config.Mode != interv.Serial {
+		return false
+	}
+	read := func(group int) bool {
+		for i, g := range s.group {
+			if g == group && s.call.Locations[i] != nil && s.call.Activations[i] == nil && s.kinds[i] != "noise" && !slices.Contains(sourceless, s.kinds[i]) {
+				return true
+			}
+		}
+		return false
+	}
+	for i, g := range s.group {
+		if s.call.Locations[i] != nil && s.kinds[i] != "collect" && g+1 < len(s.sources) && !read(g+1) {
+			return true
+		}
+	}
+	return false
+}
+
 func (s *scenario) drawModel(seed uint64) {
 	layers := s.int(1, 2, "layers")
 	s.width = s.int(1, 4, "width")
@@ -262,14 +283,14 @@ func (s *scenario) fromTheEnd(lists [][]int, run *drawnRun) {
 }
 
 var (
-	sourceless     = []string{"zero", "collect", "constant"}
+	sourceless     = []string{"zero", "collect", "constant", "base function"}
 	withParameters = append([]string{"noise", "constant"}, trainable...)
 	trainable      = []string{"rotated", "low rank", "boundless", "mask", "rotated mask", "pca", "autoencoder", "jumprelu"}
 	plain          = []string{"vanilla", "addition", "subtraction", "function"}
 )
 
 func kindsAt(sites interv.Sites) []string {
-	kinds := append([]string{"zero", "collect"}, plain...)
+	kinds := append([]string{"zero", "collect", "base function"}, plain...)
 	if sites.Input != "" {
 		kinds = append(kinds, "skip")
 	}
@@ -296,6 +317,8 @@ func (s *scenario) drawIntervention(kind string, width int) interv.Intervention 
 		return interv.Skip{}
 	case "function":
 		return interv.Func{Build: func(base, source *Node) *Node { return Tanh(Sub(base, MulScalar(source, 2))) }}
+	case "base function":
+		return interv.BaseFunc{Build: func(base *Node) *Node { return Tanh(MulScalar(base, 2)) }}
 	case "noise":
 		return interv.Noise{Seed: uint64(s.int(0, 9, "seed of noise"))}
 	case "constant":

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"maps"
 	"math"
+	"slices"
 	"sync"
 
 	"github.com/gomlx/compute/shapes"
@@ -22,6 +23,7 @@ type Trainer struct {
 	iv       *Intervenable
 	loss     Loss
 	settings Adam
+	rates    map[parameterKey]float64 // of Adam.Rates
 	id       int64
 
 	mu    sync.Mutex
@@ -29,8 +31,8 @@ type Trainer struct {
 	state map[parameterKey]moments
 }
 
-// Adam is how a [Trainer] updates parameters: Kingma and Ba, "Adam: A Method for Stochastic Optimization" (2015), with decays 0.9 and
-// 0.999. A rotation moves along the tangent part of its update, and is then retracted to the nearest matrix with orthonormal columns.
+// Adam is how a [Trainer] updates parameters: Kingma and Ba, "Adam: A Method for Stochastic Optimization" (2015), with its correction of
+// bias, decays of 0.9 and 0.999, and ε = 1e-8. A rotation moves along the tangent part of its update, and is then retracted to the nearest matrix with orthonormal columns.
 type Adam struct {
 	// Rate is the learning rate; 0 means 1e-3.
 	Rate float64
@@ -60,24 +62,39 @@ const (
 // moments are Adam's running means of a parameter's gradient and of its square.
 type moments struct{ mean, square *tensors.Tensor }
 
-// Trainer prepares training. An unknown name or a rate that is not above 0 is an error.
+// Trainer prepares training. An unknown name, one of a parameter that is not trained, or a rate that is not above 0 is an error.
 func (iv *Intervenable) Trainer(loss Loss, settings Adam) (*Trainer, error) {
+	if loss == nil {
+		return nil, errNoLoss
+	}
 	if settings.Rate == 0 {
 		settings.Rate = 1e-3
 	}
-	rates := map[string]float64{"all": settings.Rate}
+	if err := checkRate("all", settings.Rate); err != nil {
+		return nil, err
+	}
+	rates := map[parameterKey]float64{}
 	for _, name := range sortedKeys(settings.Rates) {
-		if _, err := iv.find(name); err != nil {
+		key, err := iv.find(name)
+		if err != nil {
 			return nil, Within("rates", err)
 		}
-		rates[name] = settings.Rates[name]
-	}
-	for _, name := range sortedKeys(rates) {
-		if rate := rates[name]; !(rate > 0) || math.IsInf(rate, 0) {
-			return nil, &Error{Where: "rates", Axis: name, Got: fmt.Sprint(rate), Wanted: "a finite number above 0"}
+		if iv.kind(key) == Fixed {
+			return nil, &Error{Where: "rates", Axis: name, Got: "a rate of a fixed parameter", Wanted: "of one that is trained"}
+		}
+		rates[key] = settings.Rates[name]
+		if err := checkRate(name, rates[key]); err != nil {
+			return nil, err
 		}
 	}
-	return &Trainer{iv: iv, loss: loss, settings: settings, id: tasks.Add(1), state: map[parameterKey]moments{}}, nil
+	return &Trainer{iv: iv, loss: loss, settings: settings, rates: rates, id: tasks.Add(1), state: map[parameterKey]moments{}}, nil
+}
+
+func checkRate(name string, rate float64) error {
+	if !(rate > 0) || math.IsInf(rate, 0) {
+		return &Error{Where: "rates", Axis: name, Got: fmt.Sprint(rate), Wanted: "a finite number above 0"}
+	}
+	return nil
 }
 
 // MustTrainer is Trainer that panics on an error.
@@ -93,7 +110,8 @@ func (t *Trainer) Steps() int {
 }
 
 // Step makes one call and moves every trainable parameter that took part against its gradient. It returns the loss before the update. A
-// loss or an update that is not finite is an error, and after any error the parameters are what they were.
+// loss that depends on none of them, and a loss or an update that is not finite, are errors; after any error the parameters are what they
+// were.
 func (t *Trainer) Step(call Call) (float64, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -110,12 +128,12 @@ func (t *Trainer) Step(call Call) (float64, error) {
 
 func (t *Trainer) step(call Call) (float64, error) {
 	task := &trainingTask{Trainer: t, frozen: *t.iv.frozen.Load()}
-	if len(call.Locations) != len(t.iv.plan.representations) { // let the call say what is wrong with it
-		_, err := t.iv.Run(call)
+	keys := t.iv.trained(call, task.frozen)
+	feed, err := t.feed(keys)
+	if err != nil {
 		return 0, err
 	}
-	keys := t.iv.trained(call, task.frozen)
-	_, added, err := t.iv.run(call, task, t.feed(keys))
+	_, added, err := t.iv.run(call, task, feed)
 	if err != nil {
 		return 0, err
 	}
@@ -142,9 +160,12 @@ func (t *Trainer) step(call Call) (float64, error) {
 func (t *Trainer) MustStep(call Call) float64 { return must(t.Step(call)) }
 
 // Train takes a step for each call of each epoch, and returns the mean loss of the last epoch. It ends early, between two steps, when
-// the context does.
+// the context does; with an error comes the mean of the last epoch that was finished, NaN for none.
 func (t *Trainer) Train(ctx context.Context, calls iter.Seq[Call], epochs int) (float64, error) {
 	mean := math.NaN()
+	if epochs < 1 {
+		return mean, &Error{Where: "training", Axis: "epochs", Got: fmt.Sprint(epochs), Wanted: "at least 1"}
+	}
 	for range epochs {
 		sum, count := 0.0, 0
 		for call := range calls {
@@ -176,27 +197,31 @@ func (t *Trainer) setTemperature() (before parameterValues, err error) {
 
 // feed is what the program takes beside the call: a factor for the mean's bias, one for the square's, then for each parameter its rate
 // and moments.
-func (t *Trainer) feed(keys []parameterKey) []*tensors.Tensor {
+func (t *Trainer) feed(keys []parameterKey) ([]*tensors.Tensor, error) {
 	dtype := t.iv.model.Weights().DType()
 	scalar := func(value float64) *tensors.Tensor { return ofDType(tensors.FromScalar(value), dtype) }
+	factor := 1.0
+	if t.settings.Schedule != nil {
+		factor = t.settings.Schedule(t.steps)
+	}
+	if !(factor >= 0) || math.IsInf(factor, 0) {
+		return nil, &Error{Where: fmt.Sprintf("training step %d", t.steps), Axis: "schedule", Got: fmt.Sprint(factor), Wanted: "a finite number, 0 or more"}
+	}
 	step := float64(t.steps + 1)
 	feed := []*tensors.Tensor{scalar(1 / (1 - math.Pow(decayOfMean, step))), scalar(1 / (1 - math.Pow(decayOfSquare, step)))}
 	for _, key := range keys {
-		rate, ok := t.settings.Rates[key.String()]
+		rate, ok := t.rates[key]
 		if !ok {
 			rate = t.settings.Rate
-		}
-		if t.settings.Schedule != nil {
-			rate *= t.settings.Schedule(t.steps)
 		}
 		m, ok := t.state[key]
 		if !ok {
 			shape := (*t.iv.parameters.Load())[key].Shape()
 			m = moments{tensors.FromShape(shape), tensors.FromShape(shape)}
 		}
-		feed = append(feed, scalar(rate), m.mean, m.square)
+		feed = append(feed, scalar(rate*factor), m.mean, m.square)
 	}
-	return feed
+	return feed, nil
 }
 
 // trainingTask is a loss and a step of training in a program.
@@ -209,11 +234,11 @@ func (t *trainingTask) key() string { return fmt.Sprintf("training %d%s ", t.id,
 
 // build adds the loss, then for each trained parameter its new value, its moments, and 1 if all of them are sound.
 func (t *trainingTask) build(b *builder, o Outcome) []*Node {
-	value := t.loss(o)
-	checkLoss(value)
 	keys := t.iv.trained(b.call.call, t.frozen)
-	if len(keys) == 0 {
-		panic(&Error{Where: "training", Axis: "trainable parameters that take part", Got: "none", Wanted: "at least one"})
+	variables := b.variables(keys)
+	value := o.evaluate(t.loss, variables)
+	if !dependsOn(value, variables) {
+		panic(&Error{Where: "loss", Got: "one that depends on no parameter that is trained", Wanted: "one of the counterfactual output, say: nothing would change"})
 	}
 	taken := 0
 	extra := func(shape shapes.Shape) *Node {
@@ -223,10 +248,6 @@ func (t *trainingTask) build(b *builder, o Outcome) []*Node {
 	}
 	scalar := shapes.Make(t.iv.model.Weights().DType())
 	unbiasMean, unbiasSquare := extra(scalar), extra(scalar)
-	variables := make([]*Node, len(keys))
-	for i, key := range keys {
-		variables[i] = b.owned[key]
-	}
 	results := []*Node{value}
 	for i, gradient := range Gradient(value, variables...) {
 		p, rate := variables[i], extra(scalar)
@@ -250,4 +271,18 @@ func (t *trainingTask) build(b *builder, o Outcome) []*Node {
 		results = append(results, p, mean, square, ConvertDType(sound, p.DType()))
 	}
 	return results
+}
+
+// dependsOn tells whether a node is computed from any of the others.
+func dependsOn(value *Node, others []*Node) bool {
+	seen := map[*Node]bool{}
+	var reaches func(node *Node) bool
+	reaches = func(node *Node) bool {
+		if seen[node] {
+			return false
+		}
+		seen[node] = true
+		return slices.Contains(others, node) || slices.ContainsFunc(node.Inputs(), reaches)
+	}
+	return reaches(value)
 }

@@ -217,7 +217,7 @@ func TestFrozenParametersStay(t *testing.T) {
 	}
 	must(t, iv.Freeze("0.boundary"))
 	_, err := trainer.Step(call)
-	wantRefusal(t, err, "training", "trainable parameters", "none")
+	wantRefusal(t, err, "loss", "trainable parameters", "none")
 	must(t, iv.Unfreeze("0.rotation", "0.boundary"))
 	trainer.MustStep(call)
 	nowRotation, _ = values()
@@ -320,6 +320,16 @@ func TestTrainerRefusals(t *testing.T) {
 	}
 	_, err := iv.MustTrainer(func(o interv.Outcome) *Node { return o.Output }, interv.Adam{}).Step(call)
 	wantRefusal(t, err, "loss", "a scalar")
+	_, err = iv.MustTrainer(func(o interv.Outcome) *Node { return Scalar(o.Output.Graph(), dtypes.Float32, 1) }, interv.Adam{}).Step(call)
+	wantRefusal(t, err, "loss", "depends on no parameter")
+	_, err = iv.MustTrainer(sumOfSquares, interv.Adam{Schedule: func(int) float64 { return -1 }}).Step(call)
+	wantRefusal(t, err, "step 0", "schedule", "-1")
+	_, err = iv.MustTrainer(sumOfSquares, interv.Adam{}).Train(t.Context(), slices.Values([]interv.Call{call}), 0)
+	wantRefusal(t, err, "epochs", "got 0")
+	_, err = iv.MustTrainer(sumOfSquares, interv.Adam{}).Step(interv.Call{})
+	wantRefusal(t, err, "locations", "0 entries")
+	_, err = patch(model, attends, interv.BoundlessRotatedSpace{}).Trainer(sumOfSquares, interv.Adam{Rates: map[string]float64{"0.temperature": 1}})
+	wantRefusal(t, err, "rates", "0.temperature", "fixed")
 }
 
 func TestTrain(t *testing.T) {

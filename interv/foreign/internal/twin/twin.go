@@ -81,15 +81,16 @@ func (p Pair) some(t *testing.T, sites []interv.Site, number int, random *rand.R
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, parameterized := r.Intervention.(interv.Parameterized); parameterized && found.Width == 0 {
-			r.Intervention = interv.Vanilla{}
+		_, parameterized := r.Intervention.(interv.Parameterized)
+		_, sourceless := r.Intervention.(interv.Sourceless)
+		if parameterized && found.Width == 0 || sourceless && i > 0 && config.Mode == interv.Serial { // a link of the chain reads the one before
+			r.Intervention, sourceless = interv.Vanilla{}, false
 		}
 		r.Unit = found.Units[random.IntN(len(found.Units))]
 		config.Representations = append(config.Representations, r)
-		_, sourceless := r.Intervention.(interv.Sourceless)
 		call.Locations = append(call.Locations, location(random, r.Unit, found.Heads, extent, sourceless))
 		call.Sources = append(call.Sources, []interv.Inputs{p.Source, p.Base, p.Source}[i%3])
-		if sourceless && (i == 0 || config.Mode != interv.Serial) {
+		if sourceless {
 			call.Sources[i] = nil
 		}
 	}
@@ -127,16 +128,13 @@ func (p Pair) compare(t *testing.T, config interv.Config, call interv.Call) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		result := &interv.GradientResult{}
-		if _, trainable := iv.Count(); trainable > 0 {
-			result, err = iv.Gradient(func(o interv.Outcome) *Node { return ReduceAllMean(Square(o.Output)) }).Run(call)
-		} else if plain, failed := iv.Run(call); failed == nil {
-			result.Result = *plain
-		} else {
-			err = failed
-		}
-		if err != nil {
-			t.Fatal(err)
+		result, err := iv.Gradient(func(o interv.Outcome) *Node { return ReduceAllMean(Square(o.Output)) }).Run(call)
+		if err != nil { // nothing is trained
+			plain, err := iv.Run(call)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return &interv.GradientResult{Result: *plain}
 		}
 		return result
 	}
