@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 )
@@ -69,17 +68,11 @@ func (p PCARotatedSpace) Apply(v Values) *Node {
 // standard deviation. [Intervenable.SetParametersOf] takes the result.
 func FitPCA(activations *tensors.Tensor, components int) (map[string]*tensors.Tensor, error) {
 	const where = "fitting PCA"
-	wants := &Error{Where: where, Axis: "activations", Got: "no tensor", Wanted: "[…, width] of float32 or float64, not empty"}
-	if activations == nil {
-		return nil, wants
-	}
-	dtype := activations.DType()
-	if dtype != dtypes.Float32 && dtype != dtypes.Float64 || activations.Rank() < 2 || activations.Size() == 0 {
-		wants.Got = activations.Shape().String()
-		return nil, wants
-	}
-	if err := CheckFinite(where, activations); err != nil {
+	if err := checkNumbers(where, activations); err != nil {
 		return nil, err
+	}
+	if activations.Rank() < 2 || activations.Size() == 0 {
+		return nil, &Error{Where: where, Axis: "activations", Got: activations.Shape().String(), Wanted: "[…, width], not empty"}
 	}
 	width := activations.Shape().Dim(-1)
 	count := activations.Size() / width
