@@ -19,7 +19,7 @@ import (
 // Autoencoder exchanges latents z = ReLU(W (x − c) + encoder bias), decoded as V z + c. encoder_weight W is [Latents, width],
 // encoder_bias [Latents], decoder_weight V [width, Latents], decoder_bias c [width]; all are trainable.
 type Autoencoder struct {
-	Latents   int  `json:"latents"` // at least 1; times the width at most 2³¹
+	Latents   int  `json:"latents"` // at least 1; times the width at most 2³²
 	KeepError bool `json:"keep_error,omitempty"`
 }
 
@@ -56,7 +56,7 @@ func (a Autoencoder) Apply(v Values) *Node {
 // Latents], b_enc and threshold [Latents], W_dec [Latents, width], b_dec [width]; the threshold is not trained, and a latent below it
 // passes no gradient. Rajamanoharan et al., "Jumping Ahead: Improving Reconstruction Fidelity with JumpReLU Sparse Autoencoders" (2024).
 type JumpReLUAutoencoder struct {
-	Latents   int  `json:"latents"` // at least 1; times the width at most 2³¹
+	Latents   int  `json:"latents"` // at least 1; times the width at most 2³²
 	KeepError bool `json:"keep_error,omitempty"`
 }
 
@@ -109,8 +109,8 @@ func randomAutoencoder(latents, width int, random *rand.Rand) (matrix, transpose
 	if latents < 1 {
 		return nil, nil, &Error{Axis: "latents", Got: fmt.Sprint(latents), Wanted: "at least 1"}
 	}
-	if float64(latents)*float64(width) > 1<<31 {
-		return nil, nil, &Error{Axis: "latents", Got: fmt.Sprint(latents), Wanted: fmt.Sprintf("latents times the width, %d, to be at most 2³¹", width)}
+	if float64(latents)*float64(width) > 1<<32 {
+		return nil, nil, &Error{Axis: "latents", Got: fmt.Sprint(latents), Wanted: fmt.Sprintf("latents times the width, %d, to be at most 2³²", width)}
 	}
 	values := make([]float64, latents*width)
 	for i := range values {

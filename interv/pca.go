@@ -61,11 +61,11 @@ func (p PCARotatedSpace) Apply(v Values) *Node {
 	return Add(Mul(project(z, components), std), mean)
 }
 
-// FitPCA computes the parameters of a [PCARotatedSpace] of so many components from activations [..., width], such as a [Collect]
-// returns: the mean and standard deviation of every dimension (1 for one that never changes, as far as float32 tells), and the
-// eigenvectors of the covariance of the standardized activations with the largest eigenvalues, largest first, each with its largest entry
-// positive. It takes of the order of width³ operations. Activations are float32 or float64, and so small that float32 holds their mean and
-// standard deviation. [Intervenable.SetParametersOf] takes the result.
+// FitPCA computes the parameters of a [PCARotatedSpace] of so many components from n activations […, width], such as
+// [Collected.Vectors]: the mean and the standard deviation √(Σ (x − mean)²/n) of every dimension (1 for one that never changes, as far as
+// float32 tells), and the eigenvectors of the covariance of the standardized activations with the largest eigenvalues, largest first, each
+// with its largest entry positive. It takes of the order of width³ operations. Activations are float32 or float64, and so small that
+// float32 holds their mean and standard deviation. [Intervenable.SetParametersOf] takes the result.
 func FitPCA(activations *tensors.Tensor, components int) (map[string]*tensors.Tensor, error) {
 	const where = "fitting PCA"
 	if err := checkNumbers(where, activations); err != nil {

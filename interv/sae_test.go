@@ -19,7 +19,7 @@ import (
 // New refuses latents that no memory holds before it makes room for them.
 func TestLatentsRefusals(t *testing.T) {
 	model := gru.MustNewClassifier(gru.Config{Layers: 1, Width: 4}, 1)
-	for latents, wanted := range map[int]string{-1: "at least 1", 0: "at least 1", 60000000000000: "the width, 4", 1 << 62: "2³¹"} {
+	for latents, wanted := range map[int]string{-1: "at least 1", 0: "at least 1", 60000000000000: "the width, 4", 1 << 62: "2³²"} {
 		for _, intervention := range []interv.Intervention{
 			interv.Autoencoder{Latents: latents}, interv.JumpReLUAutoencoder{Latents: latents}, interv.Constant{Of: interv.Autoencoder{Latents: latents}},
 		} {
