@@ -34,11 +34,11 @@ func TestPyvene19ChecksThatCanFail(t *testing.T) {
 			"an error of another thing": func(t rapid.TB) { wantRefusal(t, refusal, "width") },
 			"an error":                  func(t rapid.TB) { must(t, refusal) },
 		} {
-			if !fails(check) {
+			if !fails(t, check) {
 				t.Errorf("%s: passed", name)
 			}
 		}
-		if fails(func(t rapid.TB) {
+		if fails(t, func(t rapid.TB) {
 			wantClose(t, "", []float32{2}, []float32{2.001}, 1e-3)
 			wantRefusal(t, refusal, "rank", "1 to 4")
 		}) {
@@ -88,8 +88,8 @@ func TestPyvene19ChecksThatCanFail(t *testing.T) {
 }
 
 // fails tells whether a check does.
-func fails(check func(t rapid.TB)) bool {
-	v := &verdict{}
+func fails(t *testing.T, check func(t rapid.TB)) bool {
+	v := &verdict{TB: t}
 	done := make(chan bool)
 	go func() {
 		defer close(done)
@@ -105,7 +105,6 @@ type verdict struct {
 	failed bool
 }
 
-func (v *verdict) Helper()               {}
 func (v *verdict) Errorf(string, ...any) { v.failed = true }
 func (v *verdict) Fatal(...any)          { v.Fatalf("") }
 func (v *verdict) Fatalf(string, ...any) { v.failed = true; runtime.Goexit() }

@@ -181,15 +181,16 @@ func TestPyveneBroken(t *testing.T) {
 		}, map[string]*tensors.Tensor{"w": random(3, 4, 4)}, func(weights, inputs interv.Nodes) *Node {
 			return ReduceMean(Tanh(Einsum("bpi,io->bpo", inputs["inputs_embeds"], weights["w"])).WithAlias("hidden"), 1)
 		})
-		for component, model := range map[interv.Component]interv.Model{
-			attends:                    model,
-			gru.CellOutput:             gru.MustNewClassifier(gru.Config{Layers: 1, Width: 4}, 1),
-			mlp.MLPPreactivation:       mlp.MustNewClassifier(mlp.Config{Layers: 1, Width: 4, KeepPositions: true}, 1),
-			transformer.ResidualMiddle: newGPT2(4, ""),
-			hidden:                     unaware,
+		for component, model := range map[interv.Component]interv.Model{ // on which all of the output depends
+			blockOutput:           model,
+			gru.CellOutput:        gru.MustNewClassifier(gru.Config{Layers: 1, Width: 4}, 1),
+			mlp.MLPPreactivation:  mlp.MustNewClassifier(mlp.Config{Layers: 1, Width: 4, KeepPositions: true}, 1),
+			transformer.FinalNorm: newGPT2(4, ""),
+			hidden:                unaware,
 		} {
-			call := interv.Call{Base: embeds(base), Sources: []interv.Inputs{embeds(source)}, Locations: []*interv.Location{interv.Everywhere()}}
-			wantClose(t, string(component), flat(after(model, component, interv.Vanilla{}, call)), flat(read(model, component, source)), 1e-5)
+			iv := patch(model, component, interv.Vanilla{})
+			got := iv.MustRun(interv.Call{Base: embeds(base), Sources: []interv.Inputs{embeds(source)}, Locations: []*interv.Location{interv.Everywhere()}})
+			wantClose(t, string(component), flat(got.Output), flat(iv.MustForward(embeds(source))), 1e-5)
 		}
 	})
 

@@ -35,7 +35,7 @@ func TestPyvene9ProjectionsWiderThanTheStream(t *testing.T) {
 	}
 }
 
-// Tables written by hand had wrong sizes of keys and values in two families, and attention weights took a setting of the model.
+// Tables written by hand had wrong sizes of keys and values in two families.
 func TestPyvene15SizesOfHeads(t *testing.T) {
 	const single = "llama with one head of keys and values"
 	tiny[single] = strings.Replace(tiny["llama"], `"num_key_value_heads": 2`, `"num_key_value_heads": 1`, 1)
