@@ -53,14 +53,14 @@ func wantClose(t rapid.TB, what string, got, want []float32, tolerance float32) 
 	}
 }
 
-func wantSame(t *testing.T, what string, got, want []float32) {
+func wantSame(t rapid.TB, what string, got, want []float32) {
 	t.Helper()
 	if !slices.Equal(got, want) {
 		t.Fatalf("%s: got %v, wanted the same bits as %v", what, got, want)
 	}
 }
 
-func wantDifferent(t *testing.T, a, b []float32) {
+func wantDifferent(t rapid.TB, a, b []float32) {
 	t.Helper()
 	for i := range a {
 		if a[i] != b[i] {
@@ -146,8 +146,11 @@ func vectors(t *tensors.Tensor) cube {
 	return all
 }
 
-func wantVectors(t *testing.T, what string, got, want cube) {
+func wantVectors(t rapid.TB, what string, got, want cube) {
 	t.Helper()
+	if len(got) != len(want) || len(want) == 0 {
+		t.Fatalf("%s: got %d examples, wanted %d", what, len(got), len(want))
+	}
 	for i := range want {
 		for p := range want[i] {
 			for k := range want[i][p] {
