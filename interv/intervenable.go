@@ -51,6 +51,9 @@ type parameterValues map[parameterKey]*tensors.Tensor
 // New prepares interventions on a model for a backend. It validates the config against the model's catalogue and draws the
 // initial values of trainable parameters from the config's seed; nothing is compiled before the first call.
 func New(backend compute.Backend, model Model, config Config) (*Intervenable, error) {
+	if backend == nil || model == nil {
+		return nil, &Error{Where: "new", Axis: "backend and model", Got: fmt.Sprintf("%T and %T", backend, model), Wanted: "both"}
+	}
 	plan, err := config.check(model.Catalogue())
 	if err != nil {
 		return nil, err

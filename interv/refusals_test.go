@@ -71,6 +71,8 @@ func TestConfigRefusals(t *testing.T) {
 			wantRefusal(t, err, c.words...)
 		})
 	}
+	_, err := interv.New(engine, nil, interv.Config{})
+	wantRefusal(t, err, "backend and model", "nil")
 }
 
 func TestCallRefusals(t *testing.T) {
