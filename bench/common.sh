@@ -1,4 +1,4 @@
-# What the measurements share: sourced by run.sh and transformer.sh, in the checkout's root, with $threads set.
+# What the measurements share: sourced by run.sh, training.sh and transformer.sh, in the checkout's root, with $threads set.
 
 # The virtual environment holds the requirements that it was made from, and is made again where they differ.
 environment=.lab/bench-venv
@@ -7,6 +7,12 @@ if ! cmp -s bench/requirements.txt "$environment/requirements.txt"; then
 	"${PYTHON:-python3.11}" -m venv --clear "$environment"
 	"$environment/bin/python" -m pip install --quiet --disable-pip-version-check --no-cache-dir --no-deps -r bench/requirements.txt
 	cp bench/requirements.txt "$environment/requirements.txt"
+fi
+
+# pyvene's last release beside the environment of 0.0.5, whose other packages serve it too.
+newer_pyvene=.lab/bench-pyvene-0.1.8
+if [ ! -d "$newer_pyvene" ]; then
+	"$environment/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --target "$newer_pyvene" pyvene==0.1.8
 fi
 
 export GOMLX_NO_AUTO_INSTALL=1 PJRT_PLUGIN_LIBRARY_PATH=$PWD/.lab/pjrt

@@ -10,18 +10,12 @@ calls=${CALLS:-10}
 . bench/common.sh
 go build -buildvcs=false -o .lab/bin/bench-transformer ./bench/transformer
 
-# pyvene's last release beside the environment of 0.0.5, whose other packages serve it too.
-newer=.lab/bench-pyvene-0.1.8
-if [ ! -d "$newer" ]; then
-	"$environment/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --target "$newer" pyvene==0.1.8
-fi
-
 lines=$(mktemp)
 trap 'rm -f "$lines"' EXIT
 for round in $(seq "$rounds"); do
 	echo "Round $round of $rounds: PyTorch, pyvene, then Govene on $backends."
 	pinned "$environment/bin/python" bench/transformer_pytorch.py pytorch -n "$calls" >>"$lines"
-	PYTHONPATH=$newer pinned "$environment/bin/python" bench/transformer_pytorch.py pyvene -n "$calls" >>"$lines"
+	PYTHONPATH=$newer_pyvene pinned "$environment/bin/python" bench/transformer_pytorch.py pyvene -n "$calls" >>"$lines"
 	for backend in $backends; do
 		GOMLX_BACKEND=$backend pinned .lab/bin/bench-transformer -n "$calls" >>"$lines"
 	done

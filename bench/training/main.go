@@ -1,6 +1,7 @@
 // Command training takes steps of distributed alignment search with rotations of several ranks at one width and prints one line of JSON
-// for each rank: the time of a step, and how far the rotation is from orthonormal after all of them, max |RᵀR − I| in float64.
-// GOMLX_BACKEND chooses the backend.
+// for each rank: the time of a step, how far the rotation is from orthonormal after all of them, max |RᵀR − I| in float64, and how much
+// memory the process holds after a hundredth of them and at the end (on Linux; 0 elsewhere).
+// training_pyvene.py is its twin. GOMLX_BACKEND chooses the backend.
 package main
 
 import (
@@ -10,6 +11,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,6 +26,7 @@ import (
 )
 
 type line struct {
+	Library       string  `json:"library"`
 	Backend       string  `json:"backend"`
 	Width         int     `json:"width"`
 	Rank          int     `json:"rank"`
@@ -31,6 +34,8 @@ type line struct {
 	MedianSeconds float64 `json:"median_s"`
 	CompileS      float64 `json:"compile_s"`
 	Orthonormal   float64 `json:"max_deviation_from_orthonormal"`
+	FirstMiB      float64 `json:"first_mib"`
+	LastMiB       float64 `json:"last_mib"`
 }
 
 func main() {
@@ -72,14 +77,35 @@ func train(choice backend.Choice, width, rank, steps int) line {
 	const pairs = 16
 	units := interv.Repeat(pairs, 0)
 	var times []float64
+	var firstMiB float64
 	for step := range steps {
+		call := interv.Call{Base: inputs(step, 0, pairs, width), Sources: []interv.Inputs{inputs(step, 1, pairs, width)},
+			Locations: []*interv.Location{interv.FromTo(units, units)}, Labels: interv.Inputs{"wanted": normal(step, 2, pairs, 10)}}
 		start := time.Now()
-		trainer.MustStep(interv.Call{Base: inputs(step, 0, pairs, width), Sources: []interv.Inputs{inputs(step, 1, pairs, width)},
-			Locations: []*interv.Location{interv.FromTo(units, units)}, Labels: interv.Inputs{"wanted": normal(step, 2, pairs, 10)}})
+		trainer.MustStep(call)
 		times = append(times, time.Since(start).Seconds())
+		if step == steps/100 {
+			firstMiB = resident()
+		}
 	}
+	lastMiB := resident()
 	slices.Sort(times)
-	return line{choice.Name, width, rank, steps, times[len(times)/2], iv.Stats().Compiling.Seconds(), deviation(iv.Parameters()["0.rotation"])}
+	return line{"govene", choice.Name, width, rank, steps, times[len(times)/2], iv.Stats().Compiling.Seconds(), deviation(iv.Parameters()["0.rotation"]),
+		firstMiB, lastMiB}
+}
+
+// resident is the memory that the process holds, in MiB, once Go's garbage is collected.
+func resident() float64 {
+	debug.FreeOSMemory()
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	var total, pages int
+	if _, err := fmt.Sscan(string(text), &total, &pages); err != nil {
+		panic(err)
+	}
+	return float64(pages*os.Getpagesize()) / (1 << 20)
 }
 
 func inputs(step, which, pairs, width int) interv.Inputs {
