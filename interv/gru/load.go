@@ -61,15 +61,16 @@ func random(config Config, h head, seed uint64) (*Model, error) {
 		}
 		values[weight.Name] = tensors.FromFlatDataAndDimensions(flat, weight.Dimensions...)
 	}
-	return withWeights(config, h, values)
+	return WithWeights(config, values)
 }
 
-// WithWeights makes a classifier from tensors by name; each must be there, of the right shape, and finite.
-func WithWeights(config Config, weights map[string]*tensors.Tensor) (*Model, error) {
-	return withWeights(config, classifier, weights)
-}
-
-func withWeights(config Config, h head, values map[string]*tensors.Tensor) (*Model, error) {
+// WithWeights makes a model from tensors by name; each must be there, of the right shape, and finite. One named lm_head.weight makes it
+// a language model, else it is a classifier.
+func WithWeights(config Config, values map[string]*tensors.Tensor) (*Model, error) {
+	h := classifier
+	if values[languageModelWeight] != nil {
+		h = languageModel
+	}
 	if err := config.validate(h); err != nil {
 		return nil, err
 	}
@@ -101,7 +102,7 @@ func (m *Model) Save(folder string) error {
 	return interv.SaveTensors(filepath.Join(folder, weightsFile), m.weights.All())
 }
 
-// Load reads a model that Save wrote, or one with the same files made elsewhere. The weights tell which head it has.
+// Load reads a model that Save wrote, or one with the same files made elsewhere, with the head that [WithWeights] finds.
 func Load(folder string) (*Model, error) {
 	data, err := os.ReadFile(filepath.Join(folder, configFile))
 	if err != nil {
@@ -115,11 +116,7 @@ func Load(folder string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := classifier
-	if _, ok := values[languageModelWeight]; ok {
-		h = languageModel
-	}
-	return withWeights(config, h, values)
+	return WithWeights(config, values)
 }
 
 // MustLoad is Load that panics on an error.

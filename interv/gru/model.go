@@ -20,7 +20,7 @@ import (
 // Layer l+1 reads the states of layer l. The steps may be any number. A classifier's output is the head's projection of the top
 // layer's state at the last unmasked step, [batch, labels]; a language model's is that of every step, [batch, steps, vocabulary].
 //
-// A model is made by [NewClassifier], [NewLanguageModel], or their Load twins, and is not changed by use.
+// A model is made by [NewClassifier], [NewLanguageModel], [WithWeights] or [Load], and is not changed by use.
 type Model struct {
 	config  Config
 	head    head

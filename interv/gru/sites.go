@@ -23,7 +23,8 @@ const (
 	CellOutput       interv.Component = "cell_output" // the new state: next step's, the next layer's input
 )
 
-// Catalogue lists the sites of a model with this config: all components in every layer, each with time steps as its unit.
+// Catalogue lists the sites of a classifier with this config: all components in every layer, each with time steps as its unit. A language
+// model has the same ones.
 func (c Config) Catalogue() interv.Catalogue { return c.catalogue(classifier) }
 
 func (c Config) catalogue(h head) interv.Catalogue {
