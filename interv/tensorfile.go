@@ -1,14 +1,52 @@
 package interv
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/internal/safetensors"
 )
+
+// weightsFile is the file of a model's weights, beside configFile.
+const weightsFile = "model.safetensors"
+
+// SaveModel writes a model's config.json and model.safetensors into a folder, which is made if need be.
+func SaveModel(folder string, config json.Marshaler, weights *Weights) error {
+	text, err := config.MarshalJSON()
+	if err != nil {
+		return err
+	}
+	var indented bytes.Buffer
+	if err := json.Indent(&indented, bytes.TrimSpace(text), "", "  "); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(folder, configFile), append(indented.Bytes(), '\n'), 0o644); err != nil {
+		return err
+	}
+	return SaveTensors(filepath.Join(folder, weightsFile), weights.tensors)
+}
+
+// LoadModel reads what SaveModel wrote: the config, which it fills, and the tensors, of which a model checks names and shapes.
+func LoadModel(folder string, config json.Unmarshaler) (map[string]*tensors.Tensor, error) {
+	path := filepath.Join(folder, configFile)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(text, config); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return LoadTensors(filepath.Join(folder, weightsFile))
+}
 
 // SaveTensors writes float32 and float64 tensors to a safetensors file. The same tensors give the same bytes, and the file appears
 // whole or not at all.

@@ -1,12 +1,8 @@
 package gru
 
 import (
-	"encoding/json"
-	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -81,38 +77,13 @@ func WithWeights(config Config, values map[string]*tensors.Tensor) (*Model, erro
 	return &Model{config: config, head: h, weights: weights}, nil
 }
 
-// The files of a saved model.
-const (
-	configFile  = "config.json"
-	weightsFile = "model.safetensors"
-)
-
 // Save writes config.json and model.safetensors into a folder, which is made if need be.
-func (m *Model) Save(folder string) error {
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return err
-	}
-	config, err := json.MarshalIndent(m.config, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(folder, configFile), append(config, '\n'), 0o644); err != nil {
-		return err
-	}
-	return interv.SaveTensors(filepath.Join(folder, weightsFile), m.weights.All())
-}
+func (m *Model) Save(folder string) error { return interv.SaveModel(folder, m.config, m.weights) }
 
 // Load reads a model that Save wrote, or one with the same files made elsewhere, with the head that [WithWeights] finds.
 func Load(folder string) (*Model, error) {
-	data, err := os.ReadFile(filepath.Join(folder, configFile))
-	if err != nil {
-		return nil, err
-	}
 	var config Config
-	if err := json.Unmarshal(data, &config); err != nil {
-		return nil, fmt.Errorf("%s: %w", filepath.Join(folder, configFile), err)
-	}
-	values, err := interv.LoadTensors(filepath.Join(folder, weightsFile))
+	values, err := interv.LoadModel(folder, &config)
 	if err != nil {
 		return nil, err
 	}

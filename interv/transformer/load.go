@@ -2,8 +2,6 @@ package transformer
 
 import (
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -81,27 +79,9 @@ func WithWeights(config Config, values map[string]*tensors.Tensor) (*Model, erro
 	return m, nil
 }
 
-// The files of a checkpoint.
-const (
-	configFile  = "config.json"
-	weightsFile = "model.safetensors"
-)
-
 // Save writes config.json and model.safetensors into a folder, which is made if need be, in the layout of transformers. The config must
 // be one that [ParseConfig] read.
-func (m *Model) Save(folder string) error {
-	config, err := m.config.MarshalJSON()
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(folder, configFile), config, 0o644); err != nil {
-		return err
-	}
-	return interv.SaveTensors(filepath.Join(folder, weightsFile), m.weights.All())
-}
+func (m *Model) Save(folder string) error { return interv.SaveModel(folder, m.config, m.weights) }
 
 // Load reads a checkpoint as Hugging Face lays it out, in any floating-point type, as float32. It is given by its folder, or by its id
 // on the hub ("gpt2", "owner/name", "owner/name@revision"), which is taken from the cache if it is there.
