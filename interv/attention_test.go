@@ -109,20 +109,7 @@ func (m *attention) Check(inputs interv.Inputs) (interv.Extent, error) {
 	if err := inputs.Only("inputs_embeds", "attention_mask"); err != nil {
 		return interv.Extent{}, err
 	}
-	x, err := inputs.Require("inputs_embeds", m.weights.DType(), interv.Any, interv.Any, m.width)
-	if err != nil {
-		return interv.Extent{}, err
-	}
-	extent := interv.Extent{Batch: x.Shape().Dim(0), Positions: x.Shape().Dim(1)}
-	if inputs["attention_mask"] == nil {
-		return extent, nil
-	}
-	mask, err := inputs.Require("attention_mask", dtypes.Int32, extent.Batch, extent.Positions)
-	if err != nil {
-		return extent, err
-	}
-	extent.Starts, extent.Ends = realPositions(mask)
-	return extent, nil
+	return inputs.RequireSequence(0, m.width, m.weights.DType())
 }
 
 // realPositions finds where the ones of each row of a mask begin and end.

@@ -6,28 +6,6 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
-// Inputs are the tensors of one run of a model, by name: "inputs_embeds", "input_ids", "attention_mask".
-type Inputs map[string]*tensors.Tensor
-
-// Extent is the size of one run: how many examples, and how many positions each has. Starts and Ends say where the examples of a
-// padded batch begin and end: example i has the positions Starts[i] to Ends[i]-1; nil for 0 and Positions throughout.
-type Extent struct {
-	Batch, Positions int
-	Starts, Ends     []int
-}
-
-// Real is the range of an example's positions that are not padding.
-func (e Extent) Real(example int) (start, end int) {
-	end = e.Positions
-	if e.Starts != nil {
-		start = e.Starts[example]
-	}
-	if e.Ends != nil {
-		end = e.Ends[example]
-	}
-	return start, end
-}
-
 // Call says what one run of an [Intervenable] does. All of it may change from call to call without compiling again, as long as
 // shapes stay. The entries of Locations, Subspaces and Activations belong to the config's representations in their order, those of
 // Sources to its groups; a slice left nil stands for no entry at all.

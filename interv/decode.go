@@ -45,8 +45,8 @@ func (iv *Intervenable) newGeneration(call Call, how Generation) (*generation, e
 		return wrong("mode", string(Serial), string(Parallel))
 	case call.WithBase:
 		return wrong("with base", "true", "false (without locations, a generation is clean)")
-	case call.Base[inputIDs] == nil:
-		return wrong(inputIDs, "none", "the prompts' tokens")
+	case call.Base[InputIDs] == nil:
+		return wrong(InputIDs, "none", "the prompts' tokens")
 	}
 	b, err := iv.bind(call)
 	if err != nil {
@@ -81,13 +81,13 @@ func checkRoom(decoder Decoder, prompts Extent, newTokens int) error {
 		start, end := prompts.Real(example)
 		longest = max(longest, end-start)
 	}
-	_, err := decoder.Check(Inputs{inputIDs: int32Tensor(make([]int, longest+newTokens), 1, longest+newTokens)})
+	_, err := decoder.Check(Inputs{InputIDs: int32Tensor(make([]int, longest+newTokens), 1, longest+newTokens)})
 	return Within(fmt.Sprintf("generation of %d tokens after %d", newTokens, longest), err)
 }
 
 // shift moves every prompt, its mask and its locations to the right, over the padding that it has there.
 func (g *generation) shift(extent Extent) {
-	g.prompts = tensors.MustCopyFlatData[int32](g.call.Base[inputIDs])
+	g.prompts = tensors.MustCopyFlatData[int32](g.call.Base[InputIDs])
 	shifted := make([]int32, len(g.prompts))
 	g.mask = make([]int32, g.batch*g.capacity)
 	by := make([]int, g.batch)
@@ -99,7 +99,7 @@ func (g *generation) shift(extent Extent) {
 			g.mask[example*g.capacity+column+by[example]] = 1
 		}
 	}
-	g.call.Base = Inputs{inputIDs: tensors.FromFlatDataAndDimensions(shifted, g.batch, g.length)}
+	g.call.Base = Inputs{InputIDs: tensors.FromFlatDataAndDimensions(shifted, g.batch, g.length)}
 	g.call.Locations = slices.Clone(g.call.Locations)
 	for i, location := range g.call.Locations {
 		if location == nil || location.Everywhere || g.iv.plan.representations[i].Unit == Head {
@@ -163,7 +163,7 @@ func (how Generation) actsAtSteps(representation int) bool {
 // start processes the prompts.
 func (g *generation) start() (*Result, error) {
 	call := g.call
-	call.Base = g.chunk(call.Base[inputIDs], 0)
+	call.Base = g.chunk(call.Base[InputIDs], 0)
 	return g.run(call)
 }
 
@@ -200,7 +200,7 @@ func (g *generation) oneToken(i int) *Location {
 
 // chunk is the input of a chunk that begins at a column.
 func (g *generation) chunk(ids *tensors.Tensor, column int) Inputs {
-	inputs := Inputs{inputIDs: ids, attentionMask: tensors.FromFlatDataAndDimensions(slices.Clone(g.mask), g.batch, g.capacity), offset: tensors.FromScalar(int32(column))}
+	inputs := Inputs{InputIDs: ids, AttentionMask: tensors.FromFlatDataAndDimensions(slices.Clone(g.mask), g.batch, g.capacity), offset: tensors.FromScalar(int32(column))}
 	for name, t := range g.state {
 		inputs[name] = t
 	}
@@ -274,12 +274,10 @@ func (g *generation) result() *Generated {
 	return g.out
 }
 
-// Inputs of chunks, by name.
+// Further inputs of chunks, by name.
 const (
-	inputIDs      = "input_ids"
-	attentionMask = "attention_mask"
-	offset        = "offset"
-	statePrefix   = "state " // before the names of the state's tensors
+	offset      = "offset"
+	statePrefix = "state " // before the names of the state's tensors
 )
 
 // chunks is a Decoder as a Model whose inputs may be a chunk with the state before it, known by the offset, as well as a whole sequence.
@@ -303,7 +301,7 @@ func (c chunks) Check(inputs Inputs) (Extent, error) {
 	if inputs[offset] == nil {
 		return c.Decoder.Check(inputs)
 	}
-	ids, mask := inputs[inputIDs].Shape(), inputs[attentionMask]
+	ids, mask := inputs[InputIDs].Shape(), inputs[AttentionMask]
 	extent := Extent{Batch: ids.Dim(0), Positions: ids.Dim(1), Starts: make([]int, ids.Dim(0))}
 	if columns := mask.Shape().Dim(1); extent.Positions > 1 {
 		tensors.MustConstFlatData(mask, func(flat []int32) {

@@ -5,7 +5,6 @@ package gru
 
 import (
 	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/interv"
 )
@@ -47,16 +46,16 @@ func (m *Model) Forward(weights, inputs interv.Nodes, tap *interv.Tap) *Node {
 	if m.head == languageModel {
 		return linear(states, weights[languageModelWeight], nil)
 	}
-	return linear(lastStep(states, inputs[attentionMask], tap), weights[scoreWeight], nil)
+	return linear(lastStep(states, inputs[interv.AttentionMask], tap), weights[scoreWeight], nil)
 }
 
 // embed is the input of the first layer, [batch, steps, d].
 func (m *Model) embed(weights, inputs interv.Nodes) *Node {
-	x := inputs[inputsEmbeds]
+	x := inputs[interv.InputsEmbeds]
 	if x == nil {
-		x = Gather(weights[tokenEmbedding], ExpandDims(inputs[inputIDs], -1))
+		x = Gather(weights[tokenEmbedding], ExpandDims(inputs[interv.InputIDs], -1))
 	}
-	if positions := inputs[positionIDs]; positions != nil {
+	if positions := inputs[interv.PositionIDs]; positions != nil {
 		x = Add(x, Gather(weights[positionEmbedding], ExpandDims(positions, -1)))
 	}
 	return x
@@ -128,55 +127,3 @@ func split(x *Node) []*Node { return Split(x, -1, 3) }
 
 // stepOf is step t of [batch, steps, d], as [batch, d].
 func stepOf(x *Node, t int) *Node { return Squeeze(SliceAxis(x, 1, AxisElem(t)), 1) }
-
-// inputs of a run, by name.
-const (
-	inputsEmbeds  = "inputs_embeds"
-	inputIDs      = "input_ids"
-	positionIDs   = "position_ids"
-	attentionMask = "attention_mask"
-)
-
-// Check validates the inputs of one run: inputs_embeds [batch, steps, d] of the weights' type, or, if the model has embeddings,
-// input_ids [batch, steps] int32; position_ids of the same shape, which add position embeddings; and for a classifier
-// attention_mask of the same shape, 1 for steps that count and 0 for padding on the right.
-func (m *Model) Check(inputs interv.Inputs) (interv.Extent, error) {
-	if err := inputs.Only(m.inputNames()...); err != nil {
-		return interv.Extent{}, err
-	}
-	var x *tensors.Tensor
-	var err error
-	switch ids, embeds := inputs[inputIDs], inputs[inputsEmbeds]; {
-	case ids != nil && embeds != nil:
-		return interv.Extent{}, &interv.Error{Axis: inputIDs, Got: "both it and inputs_embeds", Wanted: "one of the two"}
-	case ids != nil:
-		x, err = requireIDs(inputs, inputIDs, m.config.Vocabulary, interv.Any, interv.Any)
-	default:
-		x, err = inputs.Require(inputsEmbeds, m.weights.DType(), interv.Any, interv.Any, m.config.Width)
-	}
-	if err != nil {
-		return interv.Extent{}, err
-	}
-	extent := interv.Extent{Batch: x.Shape().Dim(0), Positions: x.Shape().Dim(1)}
-	if inputs[positionIDs] != nil {
-		if _, err := requireIDs(inputs, positionIDs, m.config.MaxPositions, extent.Batch, extent.Positions); err != nil {
-			return extent, err
-		}
-	}
-	if inputs[attentionMask] != nil {
-		extent.Ends, err = checkMask(inputs, extent)
-	}
-	return extent, err
-}
-
-// inputNames lists what the model takes.
-func (m *Model) inputNames() []string {
-	names := []string{inputsEmbeds}
-	if m.config.Embeddings {
-		names = append(names, inputIDs, positionIDs)
-	}
-	if m.head == classifier {
-		names = append(names, attentionMask)
-	}
-	return names
-}

@@ -35,7 +35,7 @@ func (m *Model) Weights() *interv.Weights { return m.weights }
 
 // Forward adds a run of the model to a graph; see [interv.Model]. Inputs are those that Check takes.
 func (m *Model) Forward(weights, inputs interv.Nodes, tap *interv.Tap) *graph.Node {
-	x := inputs[inputsEmbeds]
+	x := inputs[interv.InputsEmbeds]
 	for layer := range m.config.Layers {
 		at := func(component interv.Component, value *graph.Node) *graph.Node {
 			return tap.At(interv.Site{Layer: layer, Component: component}, value)
@@ -58,23 +58,4 @@ func linear(x *graph.Node, weights interv.Nodes, module string) *graph.Node {
 		y = graph.Add(y, graph.ExpandLeftToRank(bias, y.Rank()))
 	}
 	return y
-}
-
-// inputsEmbeds is the name of the one input of a run.
-const inputsEmbeds = "inputs_embeds"
-
-// Check validates the inputs of one run: inputs_embeds [batch, 1, d] of the weights' type; with KeepPositions [batch, positions, d].
-func (m *Model) Check(inputs interv.Inputs) (interv.Extent, error) {
-	if err := inputs.Only(inputsEmbeds); err != nil {
-		return interv.Extent{}, err
-	}
-	positions := 1
-	if m.config.KeepPositions {
-		positions = interv.Any
-	}
-	x, err := inputs.Require(inputsEmbeds, m.weights.DType(), interv.Any, positions, m.config.Width)
-	if err != nil {
-		return interv.Extent{}, err
-	}
-	return interv.Extent{Batch: x.Shape().Dim(0), Positions: x.Shape().Dim(1)}, nil
 }

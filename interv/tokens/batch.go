@@ -168,8 +168,8 @@ func (b *Batch) tensors() interv.Inputs {
 		}
 	}
 	return interv.Inputs{
-		"input_ids":      tensors.FromFlatDataAndDimensions(ids, len(b.texts), b.positions),
-		"attention_mask": tensors.FromFlatDataAndDimensions(mask, len(b.texts), b.positions),
+		interv.InputIDs:      tensors.FromFlatDataAndDimensions(ids, len(b.texts), b.positions),
+		interv.AttentionMask: tensors.FromFlatDataAndDimensions(mask, len(b.texts), b.positions),
 	}
 }
 

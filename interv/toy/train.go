@@ -89,7 +89,7 @@ func train(backend compute.Backend, tokenizer *tokens.Tokenizer) (*transformer.M
 		state = append(state, tensors.FromScalarAndDimensions(0.0, model.Weights().Tensor(name).Shape().Dimensions...))
 	}
 	for i := range steps {
-		results, err := exec.Call(append([]any{batch.Inputs()["input_ids"], float64(i + 1)}, state...)...)
+		results, err := exec.Call(append([]any{batch.Inputs()[interv.InputIDs], float64(i + 1)}, state...)...)
 		if err != nil {
 			return nil, err
 		}
@@ -111,7 +111,7 @@ func step(model *transformer.Model, names []string, ids, number *Node, state []*
 	for i, name := range names {
 		weights[name] = state[i]
 	}
-	logits := model.Forward(weights, interv.Nodes{"input_ids": ids}, nil)
+	logits := model.Forward(weights, interv.Nodes{interv.InputIDs: ids}, nil)
 	length, words := ids.Shape().Dim(1), logits.Shape().Dim(2)
 	logits = SliceAxis(logits, 1, AxisRange(given, length-1))
 	targets := OneHot(SliceAxis(ids, 1, AxisRange(given+1, length)), words, logits.DType())

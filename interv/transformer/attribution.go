@@ -84,7 +84,7 @@ func (a *Attribution) Check(inputs interv.Inputs) (interv.Extent, error) {
 	if err != nil {
 		return extent, err
 	}
-	_, err = requireIDs(inputs, attributed, a.config.Vocabulary, extent.Batch, interv.Any)
+	_, err = inputs.RequireIDs(attributed, a.config.Vocabulary, extent.Batch, interv.Any)
 	return extent, err
 }
 

@@ -39,7 +39,7 @@ func (m *Model) Continue(weights, inputs, state interv.Nodes, tap *interv.Tap) (
 	if m.config.classifier() {
 		panic(&interv.Error{Where: m.config.name(), Axis: "head", Got: "a classifier", Wanted: "a language-model head, to generate"})
 	}
-	queries, capacity := inputs[inputIDs].Shape().Dim(1), inputs[attentionMask].Shape().Dim(1)
+	queries, capacity := inputs[interv.InputIDs].Shape().Dim(1), inputs[interv.AttentionMask].Shape().Dim(1)
 	r := &run{Model: m, weights: weights, tap: tap, sequence: newSequence(m.anyWeight(weights), queries, capacity, inputs[offset], inputs)}
 	r.cache = newCache(r.sequence, queries, state)
 	x := r.stream(inputs)

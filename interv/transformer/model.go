@@ -84,9 +84,9 @@ func (r *run) stream(inputs interv.Nodes) *Node {
 
 // embed is the input of the first layer, [batch, positions, d].
 func (r *run) embed(inputs interv.Nodes) *Node {
-	x := inputs[inputsEmbeds]
+	x := inputs[interv.InputsEmbeds]
 	if x == nil {
-		x = Gather(r.weight(0, tokenEmbedding, ".weight"), ExpandDims(inputs[inputIDs], -1))
+		x = Gather(r.weight(0, tokenEmbedding, ".weight"), ExpandDims(inputs[interv.InputIDs], -1))
 		if r.config.EmbeddingScale != 1 {
 			x = MulScalar(x, r.config.EmbeddingScale)
 		}

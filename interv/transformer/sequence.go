@@ -23,9 +23,9 @@ type sequence struct {
 
 // newRun prepares a run over a whole sequence.
 func (m *Model) newRun(weights, inputs interv.Nodes, tap *interv.Tap) *run {
-	x := inputs[inputIDs]
+	x := inputs[interv.InputIDs]
 	if x == nil {
-		x = inputs[inputsEmbeds]
+		x = inputs[interv.InputsEmbeds]
 	}
 	length := x.Shape().Dim(1)
 	s := newSequence(m.anyWeight(weights), length, length, nil, inputs)
@@ -40,13 +40,13 @@ func (m *Model) anyWeight(weights interv.Nodes) *Node {
 // newSequence lays out queries that begin at column offset, 0 if nil, of the keys.
 func newSequence(like *Node, queries, keys int, offset *Node, inputs interv.Nodes) *sequence {
 	g := like.Graph()
-	s := &sequence{like: like, masks: map[int]*Node{}, rotations: map[Rotary]rotation{}, positions: inputs[positionIDs]}
+	s := &sequence{like: like, masks: map[int]*Node{}, rotations: map[Rotary]rotation{}, positions: inputs[interv.PositionIDs]}
 	s.columns = Iota(g, shapes.Make(dtypes.Int32, 1, queries), 1)
 	s.keys = Iota(g, shapes.Make(dtypes.Int32, 1, keys), 1)
 	if offset != nil {
 		s.columns = Add(s.columns, offset)
 	}
-	if mask := inputs[attentionMask]; mask != nil {
+	if mask := inputs[interv.AttentionMask]; mask != nil {
 		s.real = GreaterThan(mask, ScalarZero(g, mask.DType()))
 	}
 	if s.positions == nil {

@@ -16,9 +16,6 @@ import (
 	"github.com/govene/govene/interv/foreign"
 )
 
-// inputIDs is the name of the one input of a run, [batch, positions] int32.
-const inputIDs = "input_ids"
-
 // firstInput is the alias of what the first layer reads.
 const firstInput = "first_input"
 
@@ -38,7 +35,7 @@ func New(backend compute.Backend, store *model.Store, build Build, head Head) (*
 	}
 	return foreign.FromStore(backend, describe(build(store.RootScope())), store, func(scope *model.Scope, inputs interv.Nodes) *graph.Node {
 		m := build(scope)
-		last, layers, _ := m.AllLayers(inputs[inputIDs], options(m, inputs[inputIDs]))
+		last, layers, _ := m.AllLayers(inputs[interv.InputIDs], options(m, inputs[interv.InputIDs]))
 		layers[0].WithAlias(firstInput)
 		return head(m, last)
 	})
@@ -64,7 +61,7 @@ func options(m *transformer.Model, tokens *graph.Node) (o transformer.CallOption
 func describe(m *transformer.Model) foreign.Description {
 	return foreign.Description{
 		Name:   "zoo transformer",
-		Inputs: []foreign.Input{{Name: inputIDs, DType: dtypes.Int32, Dims: []int{foreign.Batch, foreign.Positions}, Below: m.VocabSize}},
+		Inputs: []foreign.Input{{Name: interv.InputIDs, DType: dtypes.Int32, Dims: []int{foreign.Batch, foreign.Positions}, Below: m.VocabSize}},
 		Sites:  sites(m),
 	}
 }
