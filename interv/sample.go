@@ -42,10 +42,7 @@ func (s *sampler) choose(logits []float64) int32 {
 		}
 		return int32(best)
 	}
-	order := make([]int, len(logits))
-	for token := range order {
-		order[token] = token
-	}
+	order := Range(0, len(logits))
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(logits[b], logits[a]) })
 	if s.how.TopK > 0 {
 		order = order[:min(s.how.TopK, len(order))]

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -98,14 +99,9 @@ func lookup[T any](f *fields, name string) (value T, present, null bool) {
 func get[T any](f *fields, name string) T {
 	value, present, null := lookup[T](f, name)
 	if !present || null {
-		var names []string
-		for name := range f.values {
-			names = append(names, name)
-		}
-		slices.Sort(names)
 		if f.err == nil {
 			f.err = &interv.Error{Where: "config.json", Axis: name, Got: "no such field", Wanted: fmt.Sprintf("a value of type %T", value),
-				Nearest: nearest.Name(name, names)}
+				Nearest: nearest.Name(name, slices.Sorted(maps.Keys(f.values)))}
 		}
 	}
 	return value
@@ -169,12 +165,7 @@ func (f *fields) activation(name, missing string) Activation {
 	got := getOr(f, name, missing)
 	activation, ok := activations[got]
 	if !ok && f.err == nil {
-		var names []string
-		for known := range activations {
-			names = append(names, known)
-		}
-		slices.Sort(names)
-		f.err = interv.UnknownName("config.json", name, got, names)
+		f.err = interv.UnknownName("config.json", name, got, slices.Sorted(maps.Keys(activations)))
 	}
 	return activation
 }

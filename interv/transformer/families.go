@@ -166,7 +166,7 @@ func (f *fields) decoder(d defaults) Config {
 	c.Attention.Rotary = f.rotary(c, f.rotaryFile(d.rotary), getOr(f, "rope_theta", d.base), getOr(f, "partial_rotary_factor", 1.0))
 	c.Attention.WindowRotary = c.Attention.Rotary
 	c.Attention.Windows = f.windows(c.Layers, 0, never)
-	c.MLP = MLP{Width: get[int](f, "intermediate_size"), Gated: true}
+	c.MLP = MLP{Width: get[int](f, "intermediate_size"), Activation: f.activation("hidden_act", "silu"), Gated: true}
 	return c
 }
 
@@ -181,7 +181,6 @@ func llamaConfig(f *fields) Config {
 	c := f.decoder(defaults{epsilon: 1e-6, base: 10000})
 	f.biased(&c, false)
 	c.MLP.Bias = getOr(f, "mlp_bias", false)
-	c.MLP.Activation = f.activation("hidden_act", "silu")
 	return c
 }
 
@@ -189,7 +188,6 @@ func llamaConfig(f *fields) Config {
 func mistralConfig(f *fields) Config {
 	c := f.decoder(defaults{epsilon: 1e-6, base: 10000})
 	c.Attention.Windows = f.windows(c.Layers, optional(f, "sliding_window", 4096), always)
-	c.MLP.Activation = f.activation("hidden_act", "silu")
 	return c
 }
 
@@ -203,7 +201,6 @@ func phi3Config(f *fields) Config {
 	c := f.decoder(defaults{epsilon: 1e-5, base: 10000})
 	c.Attention.Projections, c.MLP.Projections = Consecutive, Consecutive
 	c.Attention.Windows = f.windows(c.Layers, optional(f, "sliding_window", 0), always)
-	c.MLP.Activation = f.activation("hidden_act", "silu")
 	return c
 }
 
@@ -228,7 +225,6 @@ func (f *fields) qwen(c Config) Config {
 		first := getOr(f, "max_window_layers", 28)
 		c.Attention.Windows = f.windows(c.Layers, optional(f, "sliding_window", 4096), func(layer int) bool { return layer >= first })
 	}
-	c.MLP.Activation = f.activation("hidden_act", "silu")
 	return c
 }
 
@@ -242,7 +238,6 @@ func olmo2Config(f *fields) Config {
 	f.biased(&c, false)
 	c.Norm.Before, c.Norm.After = false, true
 	c.Attention.Norm = ProjectionQueryKeyNorm
-	c.MLP.Activation = f.activation("hidden_act", "silu")
 	return c
 }
 
