@@ -124,11 +124,13 @@ const (
 	manyLayers = 1 << 14
 )
 
+// wrong is a refusal of a config.
+func wrong(axis string, got any, wanted string, args ...any) error {
+	return &interv.Error{Where: "transformer.Config", Axis: axis, Got: fmt.Sprint(got), Wanted: fmt.Sprintf(wanted, args...)}
+}
+
 // validate refuses sizes that no model can have and parts that do not fit together.
 func (c Config) validate() error {
-	wrong := func(axis string, got any, wanted string, args ...any) error {
-		return &interv.Error{Where: "transformer.Config", Axis: axis, Got: fmt.Sprint(got), Wanted: fmt.Sprintf(wanted, args...)}
-	}
 	f, err := familyOf(c.Family)
 	if err != nil {
 		return interv.Within("transformer.Config", err)
@@ -149,33 +151,18 @@ func (c Config) validate() error {
 	switch {
 	case c.Labels < 0:
 		return wrong("Labels", c.Labels, "at least 0")
-	case a.Heads%a.KeyValueHeads != 0:
-		return wrong("Attention.KeyValueHeads", a.KeyValueHeads, "a divisor of the %d query heads", a.Heads)
-	case len(a.Windows) != c.Layers:
-		return wrong("Attention.Windows", fmt.Sprintf("%d layers", len(a.Windows)), "%d, one window a layer", c.Layers)
-	case a.Projections == Interleaved && a.KeyValueHeads != a.Heads:
-		return wrong("Attention.KeyValueHeads", a.KeyValueHeads, "%d: interleaved projections have as many as query heads", a.Heads)
 	case !(c.Norm.Epsilon > 0):
 		return wrong("Norm.Epsilon", c.Norm.Epsilon, "above 0")
-	case !(a.Scale > 0):
-		return wrong("Attention.Scale", a.Scale, "above 0")
 	case !(c.EmbeddingScale > 0):
 		return wrong("EmbeddingScale", c.EmbeddingScale, "above 0")
-	case !(a.Cap >= 0):
-		return wrong("Attention.Cap", a.Cap, "above 0, or 0 for none")
 	case !(c.LogitCap >= 0):
 		return wrong("LogitCap", c.LogitCap, "above 0, or 0 for none")
-	case c.MLP.Experts < 0:
-		return wrong("MLP.Experts", c.MLP.Experts, "at least 0")
-	case c.MLP.Experts > 0 && (c.MLP.ExpertsPerToken < 1 || c.MLP.ExpertsPerToken > c.MLP.Experts):
-		return wrong("MLP.ExpertsPerToken", c.MLP.ExpertsPerToken, "1 to the %d experts", c.MLP.Experts)
-	case c.MLP.Experts > 0 && !(c.MLP.Limit > 0):
-		return wrong("MLP.Limit", c.MLP.Limit, "above 0")
 	}
-	for layer, window := range a.Windows {
-		if window < 0 {
-			return wrong(fmt.Sprintf("Attention.Windows of layer %d", layer), window, "at least 1, or 0 for none")
-		}
+	if err := a.validate(c.Layers); err != nil {
+		return err
+	}
+	if err := c.MLP.validate(); err != nil {
+		return err
 	}
 	for _, w := range c.weights(naming{f, f.base}) {
 		if f.names[w.part] == "" {
@@ -189,6 +176,40 @@ func (c Config) validate() error {
 		if err := r.validate(a.HeadWidth); err != nil {
 			return interv.Within("transformer.Config", err)
 		}
+	}
+	return nil
+}
+
+// validate refuses, given positive sizes, what does not fit together.
+func (a Attention) validate(layers int) error {
+	switch {
+	case a.Heads%a.KeyValueHeads != 0:
+		return wrong("Attention.KeyValueHeads", a.KeyValueHeads, "a divisor of the %d query heads", a.Heads)
+	case a.Projections == Interleaved && a.KeyValueHeads != a.Heads:
+		return wrong("Attention.KeyValueHeads", a.KeyValueHeads, "%d: interleaved projections have as many as query heads", a.Heads)
+	case !(a.Scale > 0):
+		return wrong("Attention.Scale", a.Scale, "above 0")
+	case !(a.Cap >= 0):
+		return wrong("Attention.Cap", a.Cap, "above 0, or 0 for none")
+	case len(a.Windows) != layers:
+		return wrong("Attention.Windows", fmt.Sprintf("%d layers", len(a.Windows)), "%d, one window a layer", layers)
+	}
+	for layer, window := range a.Windows {
+		if window < 0 {
+			return wrong(fmt.Sprintf("Attention.Windows of layer %d", layer), window, "at least 1, or 0 for none")
+		}
+	}
+	return nil
+}
+
+func (m MLP) validate() error {
+	switch {
+	case m.Experts < 0:
+		return wrong("MLP.Experts", m.Experts, "at least 0")
+	case m.Experts > 0 && (m.ExpertsPerToken < 1 || m.ExpertsPerToken > m.Experts):
+		return wrong("MLP.ExpertsPerToken", m.ExpertsPerToken, "1 to the %d experts", m.Experts)
+	case m.Experts > 0 && !(m.Limit > 0):
+		return wrong("MLP.Limit", m.Limit, "above 0")
 	}
 	return nil
 }

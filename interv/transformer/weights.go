@@ -55,95 +55,112 @@ type weight struct {
 
 // weights lists the tensors of a model.
 func (c Config) weights(n naming) []weight {
-	var list []weight
-	add := func(start initial, layer int, p part, ending string, dimensions ...int) {
-		list = append(list, weight{interv.WeightShape{Name: n.of(layer, p) + ending, Dimensions: dimensions}, p, start})
-	}
-	gain := one
-	if c.Norm.GainPlusOne {
-		gain = zero
-	}
-	norm := func(layer int, p part, size int) {
-		add(gain, layer, p, ".weight", size)
-		if c.Norm.Centred {
-			add(zero, layer, p, ".bias", size)
-		}
-	}
-	linear := func(layer int, p part, out, in int, bias bool) {
-		if n.inputMajor {
-			add(normal, layer, p, ".weight", in, out)
-		} else {
-			add(normal, layer, p, ".weight", out, in)
-		}
-		if bias {
-			add(zero, layer, p, ".bias", out)
-		}
-	}
-
-	a, d := c.Attention, c.Width
-	queries, keys := a.Heads*a.HeadWidth, a.KeyValueHeads*a.HeadWidth
-	add(normal, 0, tokenEmbedding, ".weight", c.Vocabulary, d)
+	l := &weightList{config: c, naming: n}
+	l.add(normal, 0, tokenEmbedding, ".weight", c.Vocabulary, c.Width)
 	if c.LearnedPositions {
-		add(normal, 0, positionEmbedding, ".weight", c.MaxPositions, d)
+		l.add(normal, 0, positionEmbedding, ".weight", c.MaxPositions, c.Width)
 	}
 	for layer := range c.Layers {
-		if c.Norm.Before {
-			norm(layer, attentionNorm, d)
-		}
-		if a.Projections == Separate {
-			linear(layer, queryProjection, queries, d, a.Bias)
-			linear(layer, keyProjection, keys, d, a.Bias)
-			linear(layer, valueProjection, keys, d, a.Bias)
-		} else {
-			linear(layer, queryKeyValueProjection, queries+2*keys, d, a.Bias)
-		}
-		switch a.Norm {
-		case HeadQueryKeyNorm:
-			norm(layer, queryNorm, a.HeadWidth)
-			norm(layer, keyNorm, a.HeadWidth)
-		case ProjectionQueryKeyNorm:
-			norm(layer, queryNorm, queries)
-			norm(layer, keyNorm, keys)
-		}
-		if a.Sinks {
-			add(normal, layer, sinks, "", a.Heads)
-		}
-		linear(layer, outputProjection, d, queries, a.OutputBias)
-		if c.Norm.After {
-			norm(layer, attentionAfterNorm, d)
-		}
-		if c.Norm.Before {
-			norm(layer, mlpNorm, d)
-		}
-		switch m := c.MLP; {
-		case m.Experts > 0:
-			linear(layer, router, m.Experts, d, true)
-			add(normal, layer, expertGateUp, "", m.Experts, d, 2*m.Width)
-			add(zero, layer, expertGateUp, "_bias", m.Experts, 2*m.Width)
-			add(normal, layer, expertDown, "", m.Experts, m.Width, d)
-			add(zero, layer, expertDown, "_bias", m.Experts, d)
-		case m.Gated && m.Projections != Separate:
-			linear(layer, gateUpProjection, 2*m.Width, d, m.Bias)
-			linear(layer, downProjection, d, m.Width, m.Bias)
-		default:
-			if m.Gated {
-				linear(layer, gateProjection, m.Width, d, m.Bias)
-			}
-			linear(layer, upProjection, m.Width, d, m.Bias)
-			linear(layer, downProjection, d, m.Width, m.Bias)
-		}
-		if c.Norm.After {
-			norm(layer, mlpAfterNorm, d)
-		}
+		l.normIf(c.Norm.Before, layer, attentionNorm)
+		l.attention(layer)
+		l.normIf(c.Norm.After, layer, attentionAfterNorm)
+		l.normIf(c.Norm.Before, layer, mlpNorm)
+		l.mlp(layer)
+		l.normIf(c.Norm.After, layer, mlpAfterNorm)
 	}
-	norm(0, finalNorm, d)
+	l.norm(0, finalNorm, c.Width)
 	switch {
 	case c.classifier():
-		add(normal, 0, classifierHead, ".weight", c.Labels, d)
+		l.add(normal, 0, classifierHead, ".weight", c.Labels, c.Width)
 	case !c.TiedHead:
-		add(normal, 0, languageHead, ".weight", c.Vocabulary, d)
+		l.add(normal, 0, languageHead, ".weight", c.Vocabulary, c.Width)
 	}
-	return list
+	return l.weights
+}
+
+// weightList is the tensors of a model being listed.
+type weightList struct {
+	config Config
+	naming
+	weights []weight
+}
+
+func (l *weightList) add(start initial, layer int, p part, ending string, dimensions ...int) {
+	l.weights = append(l.weights, weight{interv.WeightShape{Name: l.of(layer, p) + ending, Dimensions: dimensions}, p, start})
+}
+
+func (l *weightList) linear(layer int, p part, out, in int, bias bool) {
+	if l.inputMajor {
+		l.add(normal, layer, p, ".weight", in, out)
+	} else {
+		l.add(normal, layer, p, ".weight", out, in)
+	}
+	if bias {
+		l.add(zero, layer, p, ".bias", out)
+	}
+}
+
+func (l *weightList) norm(layer int, p part, size int) {
+	gain := one
+	if l.config.Norm.GainPlusOne {
+		gain = zero
+	}
+	l.add(gain, layer, p, ".weight", size)
+	if l.config.Norm.Centred {
+		l.add(zero, layer, p, ".bias", size)
+	}
+}
+
+// normIf lists a norm of a block where the config has it.
+func (l *weightList) normIf(has bool, layer int, p part) {
+	if has {
+		l.norm(layer, p, l.config.Width)
+	}
+}
+
+func (l *weightList) attention(layer int) {
+	a, d := l.config.Attention, l.config.Width
+	queries, keys := a.Heads*a.HeadWidth, a.KeyValueHeads*a.HeadWidth
+	if a.Projections == Separate {
+		l.linear(layer, queryProjection, queries, d, a.Bias)
+		l.linear(layer, keyProjection, keys, d, a.Bias)
+		l.linear(layer, valueProjection, keys, d, a.Bias)
+	} else {
+		l.linear(layer, queryKeyValueProjection, queries+2*keys, d, a.Bias)
+	}
+	switch a.Norm {
+	case HeadQueryKeyNorm:
+		l.norm(layer, queryNorm, a.HeadWidth)
+		l.norm(layer, keyNorm, a.HeadWidth)
+	case ProjectionQueryKeyNorm:
+		l.norm(layer, queryNorm, queries)
+		l.norm(layer, keyNorm, keys)
+	}
+	if a.Sinks {
+		l.add(normal, layer, sinks, "", a.Heads)
+	}
+	l.linear(layer, outputProjection, d, queries, a.OutputBias)
+}
+
+func (l *weightList) mlp(layer int) {
+	m, d := l.config.MLP, l.config.Width
+	switch {
+	case m.Experts > 0:
+		l.linear(layer, router, m.Experts, d, true)
+		l.add(normal, layer, expertGateUp, "", m.Experts, d, 2*m.Width)
+		l.add(zero, layer, expertGateUp, "_bias", m.Experts, 2*m.Width)
+		l.add(normal, layer, expertDown, "", m.Experts, m.Width, d)
+		l.add(zero, layer, expertDown, "_bias", m.Experts, d)
+		return
+	case m.Gated && m.Projections != Separate:
+		l.linear(layer, gateUpProjection, 2*m.Width, d, m.Bias)
+	case m.Gated:
+		l.linear(layer, gateProjection, m.Width, d, m.Bias)
+		l.linear(layer, upProjection, m.Width, d, m.Bias)
+	default:
+		l.linear(layer, upProjection, m.Width, d, m.Bias)
+	}
+	l.linear(layer, downProjection, d, m.Width, m.Bias)
 }
 
 // notParameters are endings of tensors that checkpoints contain and that are not parameters: masks and the frequencies of rotations,
