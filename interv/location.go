@@ -204,16 +204,16 @@ func (s side) rectangles(heads, positions [][]int) (units, error) {
 	return u, nil
 }
 
-// check validates lists of one kind of unit and, where real tells which positions of an example are not padding, replaces numbers
+// check validates lists of one kind of unit and, where unpadded tells which positions of an example are not padding, replaces numbers
 // below 0 by those that they stand for.
-func (s side) check(rows [][]int, noun string, count int, real func(example int) (start, end int)) error {
+func (s side) check(rows [][]int, noun string, count int, unpadded func(example int) (start, end int)) error {
 	if len(rows) != s.extent.Batch {
 		return &Error{Axis: s.axis, Got: fmt.Sprintf("%d examples", len(rows)), Wanted: fmt.Sprintf("%d, the batch", s.extent.Batch)}
 	}
 	for i, row := range rows {
 		start, end := 0, 0
-		if real != nil {
-			start, end = real(i)
+		if unpadded != nil {
+			start, end = unpadded(i)
 		}
 		refuse := func(got, wanted string) error {
 			return &Error{Axis: fmt.Sprintf("%s of example %d", s.axis, i), Got: noun + " " + got, Wanted: wanted}
@@ -224,7 +224,7 @@ func (s side) check(rows [][]int, noun string, count int, real func(example int)
 			}
 			if row[k] < 0 && n < start || n >= count || n < 0 {
 				wanted := fmt.Sprintf("0 to %d", count-1)
-				if real != nil {
+				if unpadded != nil {
 					wanted += fmt.Sprintf(", or -1 to %d from the end", start-end)
 				}
 				return refuse(fmt.Sprint(row[k]), wanted)
