@@ -203,7 +203,10 @@ func (a Attention) validate(layers int) error {
 }
 
 func (m MLP) validate() error {
+	functions := []Activation{Gelu, GeluTanh, Silu, Relu}
 	switch {
+	case m.Experts == 0 && !slices.Contains(functions, m.Activation):
+		return interv.UnknownName("transformer.Config", "MLP.Activation", m.Activation, functions)
 	case m.Experts < 0:
 		return wrong("MLP.Experts", m.Experts, "at least 0")
 	case m.Experts > 0 && (m.ExpertsPerToken < 1 || m.ExpertsPerToken > m.Experts):

@@ -85,6 +85,10 @@ func TestConfigKeepsItsFile(t *testing.T) {
 	changed.Attention.Sinks = true
 	_, err := transformer.New(changed, 1)
 	wantRefusal(t, err, "Family", "llama with attention sinks")
+	unknown := tinyConfig("llama")
+	unknown.MLP.Activation = "tanh"
+	_, err = transformer.New(unknown, 1)
+	wantRefusal(t, err, "MLP.Activation", `"tanh"`, "gelu_tanh")
 }
 
 // What later versions of transformers write says the same.
