@@ -13,6 +13,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/govene/govene/internal/refusal"
 )
 
 // Model is a causal model: a directed graph of variables without cycles. It is made by [New] and does not change, so any number of
@@ -281,7 +283,7 @@ func (m *Model) find(where, name string) (*node, error) {
 	if n, ok := m.byName[name]; ok {
 		return n, nil
 	}
-	return nil, unknown(where, "variable", name, m.names())
+	return nil, refusal.UnknownName(where, "variable", name, m.names())
 }
 
 // drawValue takes one of the listed values with equal chances, or draws one.

@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/govene/govene/internal/refusal"
 )
 
 // Value is what a variable can be: anything that Go compares with ==, such as a bool, an int, a string or an array of numbers, but
@@ -62,7 +64,7 @@ func (v Variable) check(names []string) error {
 	}
 	for i, parent := range v.Parents {
 		if !slices.Contains(names, parent) {
-			return unknown("variable "+v.Name, "parents", parent, names)
+			return refusal.UnknownName("variable "+v.Name, "parents", parent, names)
 		}
 		if slices.Contains(v.Parents[:i], parent) {
 			return fail("parents", parent+" twice", "each once")
