@@ -73,8 +73,8 @@ func (w *Weights) Tensor(name string) *tensors.Tensor { return w.tensors[name] }
 // DType is the element type of the weights, and so of the model's activations.
 func (w *Weights) DType() dtypes.DType { return w.dtype }
 
-// upload moves the weights to the device, where they are not already. On the way there are two copies of a tensor; Go's is given back to the
-// system as it goes, so that there are never two of all.
+// upload moves the weights to the device, where they are not already. Each copy in Go's memory is released once its tensor is on the device,
+// so that the model is never held twice.
 func (w *Weights) upload(backend compute.Backend) error {
 	const giveBackAfter = 64 << 20
 	var waiting uintptr

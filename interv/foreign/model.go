@@ -2,6 +2,7 @@ package foreign
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -35,7 +36,7 @@ func New(backend compute.Backend, description Description, weights map[string]*t
 		return nil, err
 	}
 	var expected []interv.WeightShape
-	for _, name := range sortedKeys(weights) {
+	for _, name := range slices.Sorted(maps.Keys(weights)) {
 		expected = append(expected, interv.WeightShape{Name: name, Dimensions: weights[name].Shape().Dimensions})
 	}
 	kept, err := interv.NewWeights(expected, weights)
@@ -146,13 +147,4 @@ func (d *Description) extentOf(inputs interv.Nodes) extent {
 		}
 	}
 	return e
-}
-
-func sortedKeys[Value any](m map[string]Value) []string {
-	keys := make([]string, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
 }

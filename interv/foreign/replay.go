@@ -33,7 +33,7 @@ func (r *replay) at(p Place) *Node {
 	return r.read(edge{p.Node, p.Readers[0]}) // the same for all of them, see checkReaders
 }
 
-// edit puts a value in the place's place. Edits come in the graph's order, so that nothing below the place has been computed yet.
+// edit replaces the value at a place. Edits come in the graph's order, so that nothing below the place has been computed yet.
 func (r *replay) edit(p Place, value *Node) {
 	if p.Readers == nil {
 		r.edited[p.Node], r.values[p.Node] = value, value

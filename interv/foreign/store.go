@@ -2,6 +2,8 @@ package foreign
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/gomlx/compute"
 	. "github.com/gomlx/gomlx/core/graph"
@@ -102,7 +104,7 @@ func (lender) DeleteVariable(*model.Store, string) error { return nil }
 // reads.
 func bind(store *model.Store, weights interv.Nodes, values map[string]*tensors.Tensor) *model.Store {
 	bound := hyperparameters(store)
-	for _, name := range sortedKeys(weights) {
+	for _, name := range slices.Sorted(maps.Keys(weights)) {
 		weight := weights[name]
 		model.SetStore(weight, bound)
 		v := bound.VariableWithValue(name, float32(0))
