@@ -1,13 +1,11 @@
 package interv
 
 import (
-	"bytes"
-	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"reflect"
-	"strings"
+
+	"github.com/govene/govene/internal/strict"
 )
 
 // Config says where interventions go in a model and what they are. It is plain data: with a JSON form, without weights.
@@ -26,7 +24,7 @@ type Config struct {
 // ParseConfig reads a config's JSON; an unknown field, intervention or setting is an error.
 func ParseConfig(text []byte) (Config, error) {
 	var c Config
-	if err := decodeStrictly(bytes.TrimSpace(text), &c); err != nil {
+	if err := strict.Unmarshal(text, &c); err != nil {
 		return Config{}, Within("config", err)
 	}
 	return c, nil
@@ -116,7 +114,7 @@ func (r Representation) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads what MarshalJSON wrote; an unknown field or intervention is an error.
 func (r *Representation) UnmarshalJSON(data []byte) error {
 	var file representationJSON
-	if err := decodeStrictly(data, &file); err != nil {
+	if err := strict.Unmarshal(data, &file); err != nil {
 		return err
 	}
 	intervention, err := file.intervention()
@@ -157,48 +155,8 @@ func (file interventionJSON) intervention() (Intervention, error) {
 		settings = json.RawMessage("{}") // for the type to say what it cannot do without
 	}
 	value := reflect.New(kind)
-	if err := decodeStrictly(settings, value.Interface()); err != nil {
+	if err := strict.Unmarshal(settings, value.Interface()); err != nil {
 		return nil, Within(file.Type, err)
 	}
 	return value.Elem().Interface().(Intervention), nil
-}
-
-// decodeStrictly refuses fields that value does not have, and anything after the first JSON value.
-func decodeStrictly(data []byte, value any) error {
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	err := decoder.Decode(value)
-	if err == nil && decoder.More() {
-		return &Error{Axis: "JSON", Got: "text after the value", Wanted: "none"}
-	}
-	return inWords(err, reflect.TypeOf(value).Elem())
-}
-
-// inWords is what package json says of a value of a struct type, as an *Error.
-func inWords(err error, of reflect.Type) error {
-	var refusal *Error // of a type's own UnmarshalJSON
-	var mismatch *json.UnmarshalTypeError
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &refusal):
-		return refusal
-	case errors.As(err, &mismatch):
-		return &Error{Axis: mismatch.Field, Got: mismatch.Value, Wanted: mismatch.Type.String()}
-	}
-	if quoted, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); unknown {
-		return UnknownName("", "field", strings.Trim(quoted, `"`), fieldsOf(of))
-	}
-	return &Error{Axis: "JSON", Got: err.Error(), Wanted: "valid JSON"}
-}
-
-// fieldsOf lists the names in JSON of a struct's fields.
-func fieldsOf(of reflect.Type) (names []string) {
-	for _, field := range reflect.VisibleFields(of) {
-		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-		if field.IsExported() && !field.Anonymous && name != "-" {
-			names = append(names, cmp.Or(name, field.Name))
-		}
-	}
-	return names
 }

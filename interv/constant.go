@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 
 	. "github.com/gomlx/gomlx/core/graph"
+
+	"github.com/govene/govene/internal/strict"
 )
 
 // Constant gives an intervention a source of its own, which is saved with it: a vector [width], the same for every unit and example.
@@ -87,7 +89,7 @@ func (c Constant) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads what MarshalJSON wrote.
 func (c *Constant) UnmarshalJSON(data []byte) error {
 	var file constantJSON
-	if err := decodeStrictly(data, &file); err != nil {
+	if err := strict.Unmarshal(data, &file); err != nil {
 		return err
 	}
 	of, err := file.intervention()

@@ -13,6 +13,7 @@ import (
 	"github.com/gomlx/compute"
 
 	"github.com/govene/govene/internal/nearest"
+	"github.com/govene/govene/internal/strict"
 )
 
 // The files of a saved Intervenable, and the version of their format: 2 added names, groups, the mode and the digest, 3 what is frozen.
@@ -136,7 +137,7 @@ func readSaved(folder string) (*saved, []byte, error) {
 		return nil, nil, &Error{Where: path, Axis: "version", Got: fmt.Sprint(header.Version), Wanted: fmt.Sprintf("1 to %d", saveVersion)}
 	}
 	var file saved
-	if err := decodeStrictly(bytes.TrimSpace(text), &file); err != nil {
+	if err := strict.Unmarshal(text, &file); err != nil {
 		return nil, nil, Within(path, err)
 	}
 	parameters, err := os.ReadFile(filepath.Join(folder, parametersFile))

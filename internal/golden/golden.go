@@ -3,7 +3,6 @@
 package golden
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -15,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/govene/govene/internal/safetensors"
+	"github.com/govene/govene/internal/strict"
 )
 
 // Case is one golden case. Strings in Params, Inputs and Expected name tensors of the case's file.
@@ -114,9 +114,7 @@ func Load(dir string) (*Case, error) {
 // parse reads case.json; a field that it does not know is an error, so that none is ignored.
 func parse(data []byte) (*Case, error) {
 	var c Case
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&c); err != nil {
+	if err := strict.Unmarshal(data, &c); err != nil {
 		return nil, err
 	}
 	return &c, nil

@@ -9,6 +9,8 @@ import (
 	"io"
 	"math"
 	"slices"
+
+	"github.com/govene/govene/internal/strict"
 )
 
 // sizes are the bytes of one element, by the format's names of element types.
@@ -117,9 +119,7 @@ func parseInfo(field field, start, end int64) (Info, error) {
 		Shape   []int     `json:"shape"`
 		Offsets []float64 `json:"data_offsets"`
 	}
-	decoder := json.NewDecoder(bytes.NewReader(field.value))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&entry); err != nil {
+	if err := strict.Unmarshal(field.value, &entry); err != nil {
 		return Info{}, err
 	}
 	size, ok := sizes[entry.DType]

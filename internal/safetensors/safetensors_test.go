@@ -81,7 +81,7 @@ func TestRefusals(t *testing.T) {
 		"no object":         {file(`[1]`), "JSON object"},
 		"twice":             {file(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, 1), "twice"},
 		"unknown type":      {file(`{"a":{"dtype":"Q8","shape":[1],"data_offsets":[0,1]}}`, 1), `"Q8"`},
-		"unknown field":     {file(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1],"x":1}}`, 1), "unknown field"},
+		"unknown field":     {file(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1],"x":1}}`, 1), `field: got "x"`},
 		"negative shape":    {file(`{"a":{"dtype":"U8","shape":[-1],"data_offsets":[0,1]}}`, 1), "[-1]"},
 		"overflowing shape": {file(`{"a":{"dtype":"F64","shape":[4294967296,4294967296],"data_offsets":[0,0]}}`), "product fits"},
 		"wrong size":        {file(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}`, 1, 2, 3, 4), "got 4 bytes, wanted 8"},

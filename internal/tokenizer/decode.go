@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/govene/govene/internal/strict"
 )
 
 // decoder makes tokens more like text. Alone tells that it is for one token, to be shown as it stands within a text: its space is
@@ -31,7 +33,7 @@ func parseDecoder(text json.RawMessage) (decoder, error) {
 	}
 	switch kind {
 	case "ByteLevel":
-		return decodeByteLevel, strictly(text, new(byteLevel))
+		return decodeByteLevel, strict.Unmarshal(text, new(byteLevel))
 	case "ByteFallback":
 		return decodeByteFallback, nil
 	case "Fuse":
@@ -42,7 +44,7 @@ func parseDecoder(text json.RawMessage) (decoder, error) {
 			Pattern pattern `json:"pattern"`
 			Content string  `json:"content"`
 		}
-		if err := strictly(text, &r); err != nil {
+		if err := strict.Unmarshal(text, &r); err != nil {
 			return nil, err
 		}
 		old, err := r.Pattern.literal()
@@ -127,7 +129,7 @@ func parseStrip(text json.RawMessage) (decoder, error) {
 		Start   int    `json:"start"`
 		Stop    int    `json:"stop"`
 	}
-	if err := strictly(text, &s); err != nil {
+	if err := strict.Unmarshal(text, &s); err != nil {
 		return nil, err
 	}
 	if utf8.RuneCountInString(s.Content) != 1 {

@@ -1,7 +1,6 @@
 package tokenizer
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -77,13 +76,6 @@ func typeOf(text json.RawMessage) (string, error) {
 	}
 	err := json.Unmarshal(text, &kind)
 	return kind.Type, err
-}
-
-// strictly reads JSON and refuses fields that into does not have: each may change the tokens.
-func strictly(text []byte, into any) error {
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields()
-	return decoder.Decode(into)
 }
 
 // unsupported is the error for a kind of component that this package does not have.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/govene/govene/internal/nearest"
+	"github.com/govene/govene/internal/strict"
 )
 
 // model makes a piece, which is not empty, into tokens.
@@ -18,7 +19,7 @@ type model interface {
 
 func parseModel(text json.RawMessage) (model, map[string]int, error) {
 	var f modelFile
-	failure := strictly(text, &f) // a model of another kind may fail for its form
+	failure := strict.Unmarshal(text, &f) // a model of another kind may fail for its form
 	kind := f.Type
 	if failure != nil {
 		var err error

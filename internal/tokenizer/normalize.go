@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/govene/govene/internal/strict"
 )
 
 // piece is a part of a text on its way to tokens. For each byte it knows which bytes of the text it came from: from[i] to to[i],
@@ -132,7 +134,7 @@ func parseNormalizer(text json.RawMessage) (normalizer, error) {
 	if !isForm && kind != "Prepend" && kind != "Replace" {
 		return nil, unsupported(kind, "NFC", "NFD", "NFKC", "NFKD", "Prepend", "Replace", "Sequence")
 	}
-	if err := strictly(text, &n); err != nil {
+	if err := strict.Unmarshal(text, &n); err != nil {
 		return nil, err
 	}
 	switch kind {

@@ -3,6 +3,8 @@ package tokenizer
 import (
 	"encoding/json"
 	"fmt"
+
+	"github.com/govene/govene/internal/strict"
 )
 
 // special are the tokens that a tokenizer puts around a text.
@@ -29,7 +31,7 @@ func parseProcessor(text json.RawMessage) (special, error) {
 	}
 	switch kind {
 	case "ByteLevel":
-		return special{}, strictly(text, new(byteLevel))
+		return special{}, strict.Unmarshal(text, new(byteLevel))
 	case "TemplateProcessing":
 		return parseTemplate(text)
 	case "RobertaProcessing", "BertProcessing":
@@ -39,7 +41,7 @@ func parseProcessor(text json.RawMessage) (special, error) {
 			TrimOffsets    bool `json:"trim_offsets"`
 			AddPrefixSpace bool `json:"add_prefix_space"`
 		}
-		err := strictly(text, &r)
+		err := strict.Unmarshal(text, &r)
 		return special{[]int{r.Cls.id}, []int{r.Sep.id}}, err
 	}
 	return special{}, unsupported(kind, "ByteLevel", "TemplateProcessing", "RobertaProcessing", "BertProcessing", "Sequence")
@@ -78,7 +80,7 @@ func parseTemplate(text json.RawMessage) (around special, err error) {
 			Tokens []string `json:"tokens"`
 		} `json:"special_tokens"`
 	}
-	if err := strictly(text, &t); err != nil {
+	if err := strict.Unmarshal(text, &t); err != nil {
 		return around, err
 	}
 	texts := 0

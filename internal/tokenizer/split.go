@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+
+	"github.com/govene/govene/internal/strict"
 )
 
 // splitter cuts a piece into pieces that are made into tokens one by one.
@@ -44,7 +46,7 @@ func parseSplitter(text json.RawMessage) (splitter, error) {
 			Individual bool   `json:"individual_digits"`
 		}
 		behavior := "Contiguous"
-		err := strictly(text, &d)
+		err := strict.Unmarshal(text, &d)
 		if d.Individual {
 			behavior = "Isolated"
 		}
@@ -65,7 +67,7 @@ type byteLevel struct {
 
 func parseByteLevel(text json.RawMessage) (splitter, error) {
 	var b byteLevel
-	if err := strictly(text, &b); err != nil {
+	if err := strict.Unmarshal(text, &b); err != nil {
 		return nil, err
 	}
 	gpt2, err := parseExpression(gpt2Pattern)
@@ -119,7 +121,7 @@ func parseSplit(text json.RawMessage) (splitter, error) {
 		Behavior string  `json:"behavior"`
 		Invert   bool    `json:"invert"`
 	}
-	if err := strictly(text, &s); err != nil {
+	if err := strict.Unmarshal(text, &s); err != nil {
 		return nil, err
 	}
 	switch s.Behavior {
@@ -171,7 +173,7 @@ type metaspace struct {
 }
 
 func (m *metaspace) parse(text json.RawMessage) error {
-	if err := strictly(text, m); err != nil {
+	if err := strict.Unmarshal(text, m); err != nil {
 		return err
 	}
 	if m.PrependScheme == "" {

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/govene/govene/internal/strict"
 )
 
 // Tokenizer is one tokenizer. It never changes, and any number of goroutines may share it.
@@ -33,7 +35,7 @@ type Token struct {
 // Parse reads tokenizer.json.
 func Parse(text []byte) (*Tokenizer, error) {
 	var f file
-	if err := strictly(text, &f); err != nil {
+	if err := strict.Unmarshal(text, &f); err != nil {
 		return nil, err
 	}
 	t := &Tokenizer{}

@@ -194,7 +194,7 @@ func TestRefusals(t *testing.T) {
 	for name, c := range map[string]struct{ text, words string }{
 		"no JSON":              {`x`, "invalid character"},
 		"no model":             {`{}`, "model: "},
-		"unknown field":        {`{` + bpe + `, "extra": 1}`, `unknown field "extra"`},
+		"unknown field":        {`{` + bpe + `, "extra": 1}`, `field: got "extra"`},
 		"unknown model":        {`{"model": {"type": "Unigram", "vocab": [["a", -1]]}}`, `model: got "Unigram", wanted one of those that Govene has: BPE, WordLevel`},
 		"WordPiece":            {`{"model": {"type": "WordPiece", "vocab": {}}}`, `"WordPiece"`},
 		"neither":              {`{"model": {"vocab": {"a": 0}}}`, "neither type nor merges"},
@@ -213,7 +213,7 @@ func TestRefusals(t *testing.T) {
 		"sequence without any": {`{` + bpe + `, "normalizer": {"type": "Sequence"}}`, "wanted the fields type and normalizers"},
 		"regex in Replace":     {`{` + bpe + `, "normalizer": {"type": "Replace", "pattern": {"Regex": "a"}, "content": ""}}`, "replace: got a regular expression"},
 		"pre-tokenizer":        {`{` + bpe + `, "pre_tokenizer": {"type": "BertPreTokenizer"}}`, `pre_tokenizer: got "BertPreTokenizer"`},
-		"field":                {`{` + bpe + `, "pre_tokenizer": {"type": "ByteLevel", "new": true}}`, `unknown field "new"`},
+		"field":                {`{` + bpe + `, "pre_tokenizer": {"type": "ByteLevel", "new": true}}`, `field: got "new"`},
 		"behavior":             {`{` + bpe + `, "pre_tokenizer": {"type": "Split", "pattern": {"String": "a"}, "behavior": "Merged"}}`, `behavior "Merged"`},
 		"expression":           {`{` + bpe + `, "pre_tokenizer": {"type": "Split", "pattern": {"Regex": "\\w"}, "behavior": "Isolated"}}`, "regular expression"},
 		"metaspace":            {`{` + bpe + `, "pre_tokenizer": {"type": "Metaspace", "replacement": "_", "prepend_scheme": "last"}}`, `scheme "last"`},

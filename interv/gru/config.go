@@ -1,10 +1,10 @@
 package gru
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 
+	"github.com/govene/govene/internal/strict"
 	"github.com/govene/govene/interv"
 )
 
@@ -109,10 +109,8 @@ func (c Config) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads a config under pyvene's names; a field it does not know is an error, as is one of the wrong type.
 func (c *Config) UnmarshalJSON(data []byte) error {
 	file := configJSON{Bias: true}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&file); err != nil {
-		return fmt.Errorf("gru.Config: %w", err)
+	if err := strict.Unmarshal(data, &file); err != nil {
+		return interv.Within("gru.Config", err)
 	}
 	*c = Config{file.Layers, file.Width, file.Labels, !file.Bias, file.Embeddings, file.Vocabulary, file.MaxPositions}
 	return nil

@@ -1,11 +1,11 @@
 package mlp
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
 
+	"github.com/govene/govene/internal/strict"
 	"github.com/govene/govene/interv"
 )
 
@@ -82,10 +82,8 @@ func (c Config) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads a config under pyvene's names; a field it does not know is an error, as is one of the wrong type.
 func (c *Config) UnmarshalJSON(data []byte) error {
 	file := configJSON{Bias: true, Squeeze: true}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&file); err != nil {
-		return fmt.Errorf("mlp.Config: %w", err)
+	if err := strict.Unmarshal(data, &file); err != nil {
+		return interv.Within("mlp.Config", err)
 	}
 	*c = Config{file.Layers, file.Width, file.Classes, file.Activation, !file.Bias, !file.Squeeze}
 	return nil

@@ -1,0 +1,75 @@
+// Package strict reads JSON in which nothing is ignored.
+package strict
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"io"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/govene/govene/internal/refusal"
+)
+
+// Unmarshal is json.Unmarshal that refuses fields which value does not have. What is wrong comes as a *refusal.Error, but for what a type's
+// own UnmarshalJSON returns.
+func Unmarshal(text []byte, value any) error {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	err := decoder.Decode(value)
+	if err == nil && len(bytes.TrimSpace(text[decoder.InputOffset():])) > 0 {
+		return &refusal.Error{Axis: "JSON", Got: "text after the value", Wanted: "none"}
+	}
+	return inWords(err, reflect.TypeOf(value))
+}
+
+// inWords is what package json says of a value of a type, as a *refusal.Error.
+func inWords(err error, of reflect.Type) error {
+	var own *refusal.Error
+	var mismatch *json.UnmarshalTypeError
+	var syntax *json.SyntaxError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &own):
+		return own
+	case errors.As(err, &mismatch):
+		return &refusal.Error{Axis: mismatch.Field, Got: mismatch.Value, Wanted: mismatch.Type.String()}
+	case errors.As(err, &syntax), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return &refusal.Error{Axis: "JSON", Got: err.Error(), Wanted: "valid JSON"}
+	}
+	if quoted, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); unknown {
+		return refusal.UnknownName("", "field", strings.Trim(quoted, `"`), fieldsOf(of))
+	}
+	return err
+}
+
+// fieldsOf lists the names in JSON of the fields of a type and of those that it is made of: json does not say in which one was unknown.
+func fieldsOf(of reflect.Type) (names []string) {
+	types := []reflect.Type{of}
+	for i := 0; i < len(types); i++ {
+		of := types[i]
+		for slices.Contains([]reflect.Kind{reflect.Pointer, reflect.Slice, reflect.Map}, of.Kind()) {
+			of = of.Elem()
+		}
+		if of.Kind() != reflect.Struct || i > 0 && reflect.PointerTo(of).Implements(reflect.TypeFor[json.Unmarshaler]()) {
+			continue
+		}
+		for _, field := range reflect.VisibleFields(of) {
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			if !field.IsExported() || field.Anonymous || name == "-" {
+				continue
+			}
+			if name = cmp.Or(name, field.Name); !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+			if !slices.Contains(types, field.Type) {
+				types = append(types, field.Type)
+			}
+		}
+	}
+	return names
+}
