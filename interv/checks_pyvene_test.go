@@ -15,6 +15,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"pgregory.net/rapid"
 
+	"github.com/govene/govene/internal/wanted"
 	"github.com/govene/govene/interv"
 )
 
@@ -29,9 +30,9 @@ func TestPyvene19ChecksThatCanFail(t *testing.T) {
 			"no number wanted":          func(t rapid.TB) { wantClose(t, "", []float32{0}, []float32{nan}, 1e-3) },
 			"numbers that are missing":  func(t rapid.TB) { wantClose(t, "", nil, []float32{0}, 1e-3) },
 			"numbers beyond those":      func(t rapid.TB) { wantClose(t, "", []float32{0, 1}, []float32{0}, 1e-3) },
-			"nothing that was refused":  func(t rapid.TB) { wantRefusal(t, nil) },
-			"an error that names none":  func(t rapid.TB) { wantRefusal(t, errors.New("rank: got 0"), "rank") },
-			"an error of another thing": func(t rapid.TB) { wantRefusal(t, refusal, "width") },
+			"nothing that was refused":  func(t rapid.TB) { wanted.Refusal(t, nil) },
+			"an error that names none":  func(t rapid.TB) { wanted.Refusal(t, errors.New("rank: got 0"), "rank") },
+			"an error of another thing": func(t rapid.TB) { wanted.Refusal(t, refusal, "width") },
 			"an error":                  func(t rapid.TB) { must(t, refusal) },
 		} {
 			if !fails(t, check) {
@@ -40,7 +41,7 @@ func TestPyvene19ChecksThatCanFail(t *testing.T) {
 		}
 		if fails(t, func(t rapid.TB) {
 			wantClose(t, "", []float32{2}, []float32{2.001}, 1e-3)
-			wantRefusal(t, refusal, "rank", "1 to 4")
+			wanted.Refusal(t, refusal, "rank", "1 to 4")
 		}) {
 			t.Error("what should pass failed")
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 
+	"github.com/govene/govene/internal/wanted"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/transformer"
 )
@@ -47,17 +48,17 @@ func TestPyveneDesign(t *testing.T) {
 	// Mistakes came to light late, as KeyError, `no attribute ”` or an index error of torch; positions could not be negative.
 	t.Run("17 mistakes are named at once", func(t *testing.T) {
 		_, err := interv.New(engine, model, interv.Config{Representations: []interv.Representation{{Component: "mlp_ouput", Intervention: interv.Zero{}}}})
-		wantRefusal(t, err, "attention", "component", `did you mean "mlp_output"`)
+		wanted.Refusal(t, err, "attention", "component", `did you mean "mlp_output"`)
 		_, err = transformer.ParseConfig([]byte(`{"model_type": "lama"}`))
-		wantRefusal(t, err, "model_type", `did you mean "llama"`)
+		wanted.Refusal(t, err, "model_type", `did you mean "llama"`)
 		iv := patch(model, attends, interv.Zero{})
 		_, err = iv.Forward(embeds(random(1, 3, 5, 6)))
-		wantRefusal(t, err, "base: inputs_embeds", "[3 5 6]", "4]")
+		wanted.Refusal(t, err, "base: inputs_embeds", "[3 5 6]", "4]")
 		zero := func(position int) interv.Call {
 			return interv.Call{Base: embeds(base), Locations: []*interv.Location{interv.At(interv.Repeat(3, position))}}
 		}
 		_, err = iv.Run(zero(5))
-		wantRefusal(t, err, "base locations of example 0", "position 5", "0 to 4")
+		wanted.Refusal(t, err, "base locations of example 0", "position 5", "0 to 4")
 		wantSame(t, "the last position", flat(iv.MustRun(zero(-1)).Output), flat(iv.MustRun(zero(4)).Output))
 	})
 

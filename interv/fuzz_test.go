@@ -9,6 +9,7 @@ import (
 
 	"github.com/gomlx/compute/dtypes"
 
+	"github.com/govene/govene/internal/wanted"
 	"github.com/govene/govene/interv"
 )
 
@@ -114,7 +115,7 @@ func FuzzPlaces(f *testing.F) {
 			}
 			result, err := iv.Run(call)
 			if err != nil {
-				wantRefusal(t, err)
+				wanted.Refusal(t, err)
 				continue
 			}
 			for _, value := range flat(result.Output) {

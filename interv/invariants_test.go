@@ -8,6 +8,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/wanted"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/gru"
 )
@@ -323,7 +324,7 @@ func TestUnitsTogetherNeedNotLieAlike(t *testing.T) {
 
 	call.Locations[0].Base[0] = []int{1, 2}
 	_, err := masked.Run(call)
-	wantRefusal(t, err, "base locations of example 0", "4 units", "2, the max units", "or none")
+	wanted.Refusal(t, err, "base locations of example 0", "4 units", "2, the max units", "or none")
 }
 
 // What is handed in or out of an Intervenable is a copy: writing into it changes no call.

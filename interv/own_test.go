@@ -12,6 +12,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/wanted"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/gru"
 )
@@ -162,7 +163,7 @@ func TestWhatAnInterventionOfOnesOwnCannotOwn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := interv.New(engine, model, interv.Config{Representations: []interv.Representation{{Component: attends, Intervention: owner{owned: c.owned}}}})
-			wantRefusal(t, err, append(c.words, "representation 0 (layer 0 attention_output)")...)
+			wanted.Refusal(t, err, append(c.words, "representation 0 (layer 0 attention_output)")...)
 		})
 	}
 	call.Sources, call.Locations = nil, []*interv.Location{interv.At(call.Locations[0].Base)}
@@ -177,7 +178,7 @@ func TestWhatAnInterventionOfOnesOwnCannotOwn(t *testing.T) {
 	} {
 		t.Run("draws "+name, func(t *testing.T) {
 			_, err := patch(model, attends, drawer{drawn: c.drawn}).Run(call)
-			wantRefusal(t, err, append(c.words, "representation 0", "addition draws")...)
+			wanted.Refusal(t, err, append(c.words, "representation 0", "addition draws")...)
 		})
 	}
 }
@@ -193,18 +194,18 @@ func TestRefusalsOfAnInterventionOfOnesOwn(t *testing.T) {
 		return interv.Config{Representations: []interv.Representation{{Component: attends, Intervention: i}}}
 	}
 	_, err := json.Marshal(config(secret{}))
-	wantRefusal(t, err, "secret", "interv.Register")
+	wanted.Refusal(t, err, "secret", "interv.Register")
 	_, err = json.Marshal(config(wrong{}))
-	wantRefusal(t, err, "vanilla", "interv.Register") // its name belongs to another type
+	wanted.Refusal(t, err, "vanilla", "interv.Register") // its name belongs to another type
 	var back interv.Config
 	err = json.Unmarshal([]byte(`{"representations": [{"layer": 0, "component": "x", "intervention_type": "gaet"}], "seed": 0}`), &back)
-	wantRefusal(t, err, `"gaet"`, `did you mean "gate"`)
+	wanted.Refusal(t, err, `"gaet"`, `did you mean "gate"`)
 	err = json.Unmarshal([]byte(`{"representations": [{"layer": 0, "component": "x", "intervention_type": "gate", "settings": {"strat": 1}}], "seed": 0}`), &back)
-	wantRefusal(t, err, "gate", `did you mean "start"`)
+	wanted.Refusal(t, err, "gate", `did you mean "start"`)
 	_, err = interv.MustNew(engine, model, config(wrong{})).Run(call)
-	wantRefusal(t, err, "representation 0", "what replaces the base", "(Float32)", "as the base")
+	wanted.Refusal(t, err, "representation 0", "what replaces the base", "(Float32)", "as the base")
 	_, err = interv.New(engine, model, config(Gate{Start: math.Inf(1)}))
-	wantRefusal(t, err, "0 (layer 0 attention_output)", "gate", "+Inf")
+	wanted.Refusal(t, err, "0 (layer 0 attention_output)", "gate", "+Inf")
 	func() {
 		defer func() {
 			if recover() == nil {

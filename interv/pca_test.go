@@ -10,6 +10,7 @@ import (
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/wanted"
 	"github.com/govene/govene/interv"
 )
 
@@ -94,12 +95,12 @@ func TestFittedComponentsExchange(t *testing.T) {
 	must(t, iv.SetParametersOf(0, fitted))
 	call := exchange(base, source, interv.Repeat(4, 0), interv.Repeat(4, 2))
 	wantClose(t, "all components", flat(iv.MustRun(call).Output), flat(patch(model, attends, interv.Vanilla{}).MustRun(call).Output), 1e-4)
-	wantRefusal(t, patch(model, attends, interv.RotatedSpace{}).SetParametersOf(0, fitted), "name", "components", "rotation")
+	wanted.Refusal(t, patch(model, attends, interv.RotatedSpace{}).SetParametersOf(0, fitted), "name", "components", "rotation")
 	_, err = interv.New(engine, model, interv.Config{Representations: []interv.Representation{
 		{Component: attends, Intervention: interv.PCARotatedSpace{}, MaxUnits: 1 << 20}}})
-	wantRefusal(t, err, "components", "[3145728, 3145728]", "268435456")
+	wanted.Refusal(t, err, "components", "[3145728, 3145728]", "268435456")
 	for _, std := range []float64{0, -1, 1e-50, 1e50, math.NaN()} {
-		wantRefusal(t, iv.SetParametersOf(0, map[string]*tensors.Tensor{"std": tensors.FromValue([]float64{1, std, 2})}), "0.std", "element 1", "wanted a")
+		wanted.Refusal(t, iv.SetParametersOf(0, map[string]*tensors.Tensor{"std": tensors.FromValue([]float64{1, std, 2})}), "0.std", "element 1", "wanted a")
 	}
 	for name, c := range map[string]struct {
 		activations *tensors.Tensor
@@ -120,7 +121,7 @@ func TestFittedComponentsExchange(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := interv.FitPCA(c.activations, c.components)
-			wantRefusal(t, err, c.words...)
+			wanted.Refusal(t, err, c.words...)
 		})
 	}
 }

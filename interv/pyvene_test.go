@@ -10,6 +10,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/wanted"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/foreign"
 	"github.com/govene/govene/interv/gru"
@@ -67,7 +68,7 @@ func TestPyveneSilentlyWrong(t *testing.T) {
 	// Locations of one example on a larger batch wrote example 0's activation into all examples.
 	t.Run("4 locations of fewer examples are refused", func(t *testing.T) {
 		_, err := patch(model, attends, interv.Vanilla{}).Run(exchange(base, source, interv.Repeat(1, 0), interv.Repeat(1, 0)))
-		wantRefusal(t, err, "base locations", "1 examples", "3, the batch")
+		wanted.Refusal(t, err, "base locations", "1 examples", "3, the batch")
 	})
 
 	// In a batch made of copies of a prompt, as beams are, all copies got copy 0's activation, even where zero was added.
@@ -203,7 +204,7 @@ func TestPyveneBroken(t *testing.T) {
 		got := again.MustRun(interv.Call{Base: embeds(base), Locations: []*interv.Location{interv.Everywhere()}}).Collected[0].Value
 		wantVectors(t, "collected", vectors(got), b)
 		function := patch(model, attends, interv.Func{Build: func(b, _ *Node) *Node { return b }})
-		wantRefusal(t, function.Save(t.TempDir()), "a Go function cannot be saved")
+		wanted.Refusal(t, function.Save(t.TempDir()), "a Go function cannot be saved")
 	})
 
 	// A chain of three failed on a misspelt key, and several representations in one of its groups on an exception.

@@ -2,7 +2,6 @@ package interv_test
 
 import (
 	"encoding/json"
-	"errors"
 	"math"
 	"path/filepath"
 	"strings"
@@ -11,28 +10,11 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
-	"pgregory.net/rapid"
 
+	"github.com/govene/govene/internal/wanted"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/gru"
 )
-
-// wantRefusal checks that err is an *interv.Error whose message has all of the words.
-func wantRefusal(t rapid.TB, err error, words ...string) {
-	t.Helper()
-	var refusal *interv.Error
-	if !errors.As(err, &refusal) {
-		t.Fatalf("got %v, wanted an *interv.Error", err)
-	}
-	for _, word := range words {
-		if !strings.Contains(err.Error(), word) {
-			t.Errorf("got %q, wanted it to say %q", err, word)
-		}
-	}
-	if strings.Contains(err.Error(), "\n") {
-		t.Errorf("got %q, wanted one line", err)
-	}
-}
 
 func TestConfigRefusals(t *testing.T) {
 	model := gru.MustNewClassifier(gru.Config{Layers: 2, Width: 4}, 1)
@@ -68,11 +50,11 @@ func TestConfigRefusals(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := interv.New(engine, model, interv.Config{Representations: c.representations})
-			wantRefusal(t, err, c.words...)
+			wanted.Refusal(t, err, c.words...)
 		})
 	}
 	_, err := interv.New(engine, nil, interv.Config{})
-	wantRefusal(t, err, "backend and model", "nil")
+	wanted.Refusal(t, err, "backend and model", "nil")
 }
 
 func TestCallRefusals(t *testing.T) {
@@ -130,7 +112,7 @@ func TestCallRefusals(t *testing.T) {
 			call := good()
 			c.change(&call)
 			_, err := c.iv.Run(call)
-			wantRefusal(t, err, c.words...)
+			wanted.Refusal(t, err, c.words...)
 		})
 	}
 }
@@ -184,7 +166,7 @@ func TestUnitRefusals(t *testing.T) {
 			return err
 		}(), []string{"attention_output", "whose input has the same width"}},
 	} {
-		t.Run(name, func(t *testing.T) { wantRefusal(t, c.err, c.words...) })
+		t.Run(name, func(t *testing.T) { wanted.Refusal(t, c.err, c.words...) })
 	}
 }
 
@@ -252,11 +234,11 @@ func TestWeightRefusals(t *testing.T) {
 			weights := gru.MustNewClassifier(config, 1).Weights().All()
 			c.change(weights)
 			_, err := gru.WithWeights(config, weights)
-			wantRefusal(t, err, c.words...)
+			wanted.Refusal(t, err, c.words...)
 		})
 	}
 	_, err := gru.NewClassifier(gru.Config{Layers: 1}, 1)
-	wantRefusal(t, err, "Width", "got 0", "at least 1")
+	wanted.Refusal(t, err, "Width", "got 0", "at least 1")
 }
 
 func TestParameterRefusals(t *testing.T) {
@@ -266,11 +248,11 @@ func TestParameterRefusals(t *testing.T) {
 	set := func(name string, value any) error {
 		return iv.SetParameters(map[string]*tensors.Tensor{name: tensors.MustFromAnyValue(value)})
 	}
-	wantRefusal(t, set("0.rotatoin", [][]float32{{1, 0}, {0, 1}}), `did you mean "0.rotation"`)
-	wantRefusal(t, set("0.rotation", [][]float32{{1, 0}}), "shape")
-	wantRefusal(t, set("0.rotation", [][]float32{{1, 1}, {0, 1}}), "orthonormality", "columns 0 and 1")
-	wantRefusal(t, iv.SetParameters(map[string]*tensors.Tensor{"0.rotation": nil}), "0.rotation", "no tensor")
-	wantRefusal(t, iv.SetParametersOf(0, map[string]*tensors.Tensor{"rotation": tensors.FromValue([][]int32{{1, 0}, {0, 1}})}), "0.rotation", "Int32", "float32 or float64")
+	wanted.Refusal(t, set("0.rotatoin", [][]float32{{1, 0}, {0, 1}}), `did you mean "0.rotation"`)
+	wanted.Refusal(t, set("0.rotation", [][]float32{{1, 0}}), "shape")
+	wanted.Refusal(t, set("0.rotation", [][]float32{{1, 1}, {0, 1}}), "orthonormality", "columns 0 and 1")
+	wanted.Refusal(t, iv.SetParameters(map[string]*tensors.Tensor{"0.rotation": nil}), "0.rotation", "no tensor")
+	wanted.Refusal(t, iv.SetParametersOf(0, map[string]*tensors.Tensor{"rotation": tensors.FromValue([][]int32{{1, 0}, {0, 1}})}), "0.rotation", "Int32", "float32 or float64")
 	wantSame(t, "the rotation", flat(iv.Parameters()["0.rotation"]), before)
 }
 
@@ -291,11 +273,11 @@ func TestLossRefusals(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := patch(model, attends, c.intervention).Gradient(c.loss).Run(call)
-			wantRefusal(t, err, c.words...)
+			wanted.Refusal(t, err, c.words...)
 		})
 	}
 	_, err := patch(model, attends, rotated).Trainer(nil, interv.Adam{})
-	wantRefusal(t, err, "loss", "none")
+	wanted.Refusal(t, err, "loss", "none")
 	for name, loss := range map[string]interv.Loss{ // what panics elsewhere says what there is, call after call
 		"a misspelt label": func(o interv.Outcome) *Node { return ReduceAllSum(Sub(o.Output, o.Labels["inputs_embdes"])) },
 		"no base output":   func(o interv.Outcome) *Node { return ReduceAllSum(Sub(o.Output, o.BaseOutput)) },
@@ -320,17 +302,17 @@ func TestAGoFunctionRunsButCannotBeSaved(t *testing.T) {
 	wantClose(t, "mean of itself", flat(iv.MustRun(interv.Call{Base: base, Sources: []interv.Inputs{base}, Locations: []*interv.Location{loc}}).Output),
 		flat(iv.MustForward(base)), 1e-6)
 	_, err := json.Marshal(config)
-	wantRefusal(t, err, "layer 0 cell_output", "mean", "a Go function cannot be saved")
-	wantRefusal(t, iv.Save(filepath.Join(t.TempDir(), "saved")), "a Go function cannot be saved")
+	wanted.Refusal(t, err, "layer 0 cell_output", "mean", "a Go function cannot be saved")
+	wanted.Refusal(t, iv.Save(filepath.Join(t.TempDir(), "saved")), "a Go function cannot be saved")
 }
 
 func TestFunctionsThatFail(t *testing.T) {
 	model, call := stretch(2, dtypes.Float32)
 	_, err := interv.New(engine, model, interv.Config{Representations: []interv.Representation{{Component: attends, Intervention: interv.Func{}}}})
-	wantRefusal(t, err, "representation 0", "without Build")
+	wanted.Refusal(t, err, "representation 0", "without Build")
 	nothing := patch(model, attends, interv.Func{Title: "f", Build: func(_, _ *Node) *Node { return nil }})
 	_, err = nothing.Run(call)
-	wantRefusal(t, err, "representation 0", "intervention f", "got nothing")
+	wanted.Refusal(t, err, "representation 0", "intervention f", "got nothing")
 	panics := patch(model, attends, interv.Func{Title: "f", Build: func(_, _ *Node) *Node { panic("oops") }})
 	for range 2 {
 		if _, err := panics.Run(call); err == nil || !strings.Contains(err.Error(), "intervention f: panic: oops") {
@@ -355,6 +337,6 @@ func TestParseConfig(t *testing.T) {
 		``:      "EOF",
 	} {
 		_, err := interv.ParseConfig([]byte(text))
-		wantRefusal(t, err, "config", word)
+		wanted.Refusal(t, err, "config", word)
 	}
 }

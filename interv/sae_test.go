@@ -12,6 +12,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/core/tensors/numpy"
 
+	"github.com/govene/govene/internal/wanted"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/gru"
 )
@@ -19,12 +20,12 @@ import (
 // New refuses latents that no memory holds before it makes room for them.
 func TestLatentsRefusals(t *testing.T) {
 	model := gru.MustNewClassifier(gru.Config{Layers: 1, Width: 4}, 1)
-	for latents, wanted := range map[int]string{-1: "at least 1", 0: "at least 1", 60000000000000: "the width, 4", 1 << 62: "2³²"} {
+	for latents, words := range map[int]string{-1: "at least 1", 0: "at least 1", 60000000000000: "the width, 4", 1 << 62: "2³²"} {
 		for _, intervention := range []interv.Intervention{
 			interv.Autoencoder{Latents: latents}, interv.JumpReLUAutoencoder{Latents: latents}, interv.Constant{Of: interv.Autoencoder{Latents: latents}},
 		} {
 			_, err := interv.New(engine, model, interv.Config{Representations: []interv.Representation{{Component: gru.CellInput, Intervention: intervention}}})
-			wantRefusal(t, err, "representation 0", "latents", fmt.Sprintf("got %d,", latents), wanted)
+			wanted.Refusal(t, err, "representation 0", "latents", fmt.Sprintf("got %d,", latents), words)
 		}
 	}
 }
@@ -155,13 +156,13 @@ func TestLoadAutoencoderRefusals(t *testing.T) {
 			must(t, os.WriteFile(filepath.Join(folder, "cfg.json"), []byte(c.config), 0o644))
 			must(t, interv.SaveTensors(filepath.Join(folder, "sae_weights.safetensors"), values))
 			_, _, err := interv.LoadAutoencoder(folder)
-			wantRefusal(t, err, c.words...)
+			wanted.Refusal(t, err, c.words...)
 		})
 	}
 	path := filepath.Join(t.TempDir(), "params.npz")
 	must(t, numpy.ToNpzFile(saeTensors(4, 0), path))
 	_, _, err := interv.LoadAutoencoder(path)
-	wantRefusal(t, err, "W_enc", "[4, 0]", "at least 1")
+	wanted.Refusal(t, err, "W_enc", "[4, 0]", "at least 1")
 	if _, _, err := interv.LoadAutoencoder(t.TempDir()); err == nil {
 		t.Error("an empty folder was loaded")
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/govene/govene/internal/wanted"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/gru"
 )
@@ -74,7 +75,7 @@ func TestFrozenParametersAreSaved(t *testing.T) {
 		t.Errorf("got %d trainable parameters, wanted the boundary", trainable)
 	}
 	_, err := interv.Load(engine, gru.MustNewLanguageModel(gru.Config{Layers: 2, Width: 4, Vocabulary: 5}, 3), folder)
-	wantRefusal(t, err, "gru classifier", "wanted gru language model")
+	wanted.Refusal(t, err, "gru classifier", "wanted gru language model")
 }
 
 // Whatever is changed in a saved folder is refused with a reason.

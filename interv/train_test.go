@@ -15,6 +15,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/wanted"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/mlp"
 )
@@ -185,7 +186,7 @@ func TestTemperatureSchedule(t *testing.T) {
 	before := flat(iv.Parameters()["0.boundary"])
 	cold := iv.MustTrainer(loss, interv.Adam{Temperature: func(int) float64 { return 0 }})
 	_, err := cold.Step(call)
-	wantRefusal(t, err, "temperature", "above 0")
+	wanted.Refusal(t, err, "temperature", "above 0")
 	wantSame(t, "the boundary", flat(iv.Parameters()["0.boundary"]), before)
 	refused := iv.MustTrainer(loss, interv.Adam{Temperature: interv.Linear(7, 7, 1)})
 	if _, err := refused.Step(interv.Call{}); err == nil || numbers(iv.Parameters()["0.temperature"])[0] != 0.5 {
@@ -193,7 +194,7 @@ func TestTemperatureSchedule(t *testing.T) {
 	}
 	none := patch(model, attends, interv.RotatedSpace{}).MustTrainer(sumOfSquares, interv.Adam{Temperature: interv.Linear(2, 1, 3)})
 	_, err = none.Step(call)
-	wantRefusal(t, err, "temperature", "none")
+	wanted.Refusal(t, err, "temperature", "none")
 }
 
 func TestFrozenParametersStay(t *testing.T) {
@@ -217,13 +218,13 @@ func TestFrozenParametersStay(t *testing.T) {
 	}
 	must(t, iv.Freeze("0.boundary"))
 	_, err := trainer.Step(call)
-	wantRefusal(t, err, "loss", "trainable parameters", "none")
+	wanted.Refusal(t, err, "loss", "trainable parameters", "none")
 	must(t, iv.Unfreeze("0.rotation", "0.boundary"))
 	trainer.MustStep(call)
 	nowRotation, _ = values()
 	wantDifferent(t, nowRotation, rotation)
-	wantRefusal(t, iv.Freeze("0.rotatoin"), `did you mean "0.rotation"`)
-	wantRefusal(t, iv.Freeze("0.temperature"), "fixed", "one that is trained")
+	wanted.Refusal(t, iv.Freeze("0.rotatoin"), `did you mean "0.rotation"`)
+	wanted.Refusal(t, iv.Freeze("0.temperature"), "fixed", "one that is trained")
 }
 
 // Linked interventions are trained as one: their gradients add up.
@@ -277,9 +278,9 @@ func TestRefusedStepsChangeNothing(t *testing.T) {
 			trainer.MustStep(call)
 			clean.MustStep(call)
 			_, err := trainer.Step(bad)
-			wantRefusal(t, err, c.words...)
+			wanted.Refusal(t, err, c.words...)
 			_, err = trainer.Step(interv.Call{})
-			wantRefusal(t, err, "locations")
+			wanted.Refusal(t, err, "locations")
 			trainer.MustStep(call)
 			clean.MustStep(call)
 			if trainer.Steps() != 2 {
@@ -297,7 +298,7 @@ func TestStepsByFarTooLarge(t *testing.T) {
 	call.Subspaces = [][][]int{interv.Repeat(2, 0)}
 	before := flat(iv.Parameters()["0.rotation"])
 	_, err := iv.MustTrainer(sumOfSquares, interv.Adam{Rate: 1e12}).Step(call)
-	wantRefusal(t, err, "update of 0.rotation", "too large")
+	wanted.Refusal(t, err, "update of 0.rotation", "too large")
 	wantSame(t, "the rotation", flat(iv.Parameters()["0.rotation"]), before)
 }
 
@@ -315,21 +316,21 @@ func TestTrainerRefusals(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := iv.Trainer(sumOfSquares, c.settings)
-			wantRefusal(t, err, c.words...)
+			wanted.Refusal(t, err, c.words...)
 		})
 	}
 	_, err := iv.MustTrainer(func(o interv.Outcome) *Node { return o.Output }, interv.Adam{}).Step(call)
-	wantRefusal(t, err, "loss", "a scalar")
+	wanted.Refusal(t, err, "loss", "a scalar")
 	_, err = iv.MustTrainer(func(o interv.Outcome) *Node { return Scalar(o.Output.Graph(), dtypes.Float32, 1) }, interv.Adam{}).Step(call)
-	wantRefusal(t, err, "loss", "depends on no parameter")
+	wanted.Refusal(t, err, "loss", "depends on no parameter")
 	_, err = iv.MustTrainer(sumOfSquares, interv.Adam{Schedule: func(int) float64 { return -1 }}).Step(call)
-	wantRefusal(t, err, "step 0", "schedule", "-1")
+	wanted.Refusal(t, err, "step 0", "schedule", "-1")
 	_, err = iv.MustTrainer(sumOfSquares, interv.Adam{}).Train(t.Context(), slices.Values([]interv.Call{call}), 0)
-	wantRefusal(t, err, "epochs", "got 0")
+	wanted.Refusal(t, err, "epochs", "got 0")
 	_, err = iv.MustTrainer(sumOfSquares, interv.Adam{}).Step(interv.Call{})
-	wantRefusal(t, err, "locations", "0 entries")
+	wanted.Refusal(t, err, "locations", "0 entries")
 	_, err = patch(model, attends, interv.BoundlessRotatedSpace{}).Trainer(sumOfSquares, interv.Adam{Rates: map[string]float64{"0.temperature": 1}})
-	wantRefusal(t, err, "rates", "0.temperature", "fixed")
+	wanted.Refusal(t, err, "rates", "0.temperature", "fixed")
 }
 
 func TestTrain(t *testing.T) {
@@ -364,7 +365,7 @@ func TestTrain(t *testing.T) {
 		t.Errorf("got %v after %d steps, wanted the context's error after 10", err, trainer.Steps())
 	}
 	_, err = trainer.Train(context.Background(), slices.Values([]interv.Call{}), 1)
-	wantRefusal(t, err, "training", "calls", "none")
+	wanted.Refusal(t, err, "training", "calls", "none")
 }
 
 // Distributed alignment search finds directions that were planted: in a model that turns its input and squeezes each coordinate, the

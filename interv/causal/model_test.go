@@ -1,34 +1,18 @@
 package causal_test
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 
+	"github.com/govene/govene/internal/wanted"
 	"github.com/govene/govene/interv/causal"
 )
 
 func is(a, b int) bool { return a == b }
-
-// refused checks that err is an *Error that says all of the words.
-func refused(t *testing.T, err error, words ...string) {
-	t.Helper()
-	var refusal *causal.Error
-	if !errors.As(err, &refusal) {
-		t.Errorf("got error %v, wanted a *causal.Error", err)
-		return
-	}
-	for _, word := range words {
-		if !strings.Contains(err.Error(), word) {
-			t.Errorf("error %q does not say %q", err, word)
-		}
-	}
-}
 
 func TestNewRefuses(t *testing.T) {
 	a, b := causal.Input("A", 0, 1), causal.Input("B", 0, 1)
@@ -80,7 +64,7 @@ func TestNewRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := causal.New(c.variables...)
-			refused(t, err, c.words...)
+			wanted.Refusal(t, err, c.words...)
 		})
 	}
 }
@@ -149,15 +133,15 @@ func TestDrawnInputs(t *testing.T) {
 		t.Errorf("setting %v", setting)
 	}
 	_, err := m.Run(causal.Setting{"W": 3, "X": b})
-	refused(t, err, "mechanism of WX", "argument W")
+	wanted.Refusal(t, err, "mechanism of WX", "argument W")
 	_, err = m.LivePaths(causal.Setting{"W": a, "X": b})
-	refused(t, err, "values of W")
+	wanted.Refusal(t, err, "values of W")
 	_, err = m.Balanced("O")(rand.New(rand.NewPCG(1, 1)))
-	refused(t, err, "parents of")
+	wanted.Refusal(t, err, "parents of")
 	_, err = m.Equivalence("WX")
-	refused(t, err, "WX")
+	wanted.Refusal(t, err, "WX")
 	_, err = m.SampleValue(rand.New(rand.NewPCG(1, 1)), "sum")
-	refused(t, err, "values of sum")
+	wanted.Refusal(t, err, "values of sum")
 }
 
 func TestRunRefuses(t *testing.T) {
@@ -186,12 +170,12 @@ func TestRunRefuses(t *testing.T) {
 		{with("X", []int{1}), []string{"X", "[]int"}},
 	} {
 		_, err := m.Run(c.fixed)
-		refused(t, err, c.words...)
+		wanted.Refusal(t, err, c.words...)
 	}
 	_, err := m.Interchange(base, map[string]causal.Setting{"WXX": base})
-	refused(t, err, "interchange", `"WX"`)
+	wanted.Refusal(t, err, "interchange", `"WX"`)
 	_, err = m.Interchange(base, map[string]causal.Setting{"WX": {"W": 1}})
-	refused(t, err, "source of WX", "input X")
+	wanted.Refusal(t, err, "source of WX", "input X")
 }
 
 // All 256 inputs against the definition, and every interchange of one variable against the value put in by hand.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/govene/govene/internal/wanted"
 	"github.com/govene/govene/interv/causal"
 )
 
@@ -108,7 +109,7 @@ func TestBalancedOnGraphsThatAreNoTrees(t *testing.T) {
 				}
 				in, err := m.Balanced(output, value)(random)
 				if !reachable[value] {
-					refused(t, err, output, "no inputs")
+					wanted.Refusal(t, err, output, "no inputs")
 				} else if err != nil {
 					t.Fatal(err)
 				} else if got := m.MustRun(in)[output]; got != value {
@@ -122,29 +123,29 @@ func TestBalancedOnGraphsThatAreNoTrees(t *testing.T) {
 func TestSamplersRefuse(t *testing.T) {
 	m, random := causal.MustHierarchicalEquality(2), seeded()
 	_, err := m.Balanced("P")(random)
-	refused(t, err, `"P"`, "WX")
+	wanted.Refusal(t, err, `"P"`, "WX")
 	_, err = m.Balanced("WX", 1)(random)
-	refused(t, err, "WX", "bool")
+	wanted.Refusal(t, err, "WX", "bool")
 	constant := causal.MustNew(causal.Input("A", 1, 2), causal.Variable{Name: "C", Values: []any{0, 1}, Parents: []string{"A"},
 		Mechanism: func(int) int { return 0 }})
 	_, err = constant.Balanced("C", 1)(random)
-	refused(t, err, "C", "no inputs")
+	wanted.Refusal(t, err, "C", "no inputs")
 	_, err = m.Filtered(m.SampleInput, func(causal.Setting) (bool, error) { return false, nil })(random)
-	refused(t, err, "filters", "10000")
+	wanted.Refusal(t, err, "filters", "10000")
 	_, err = m.Filtered(m.SampleInput, m.Holds(causal.Setting{"V": true}))(random)
-	refused(t, err, "filter", `"V"`)
+	wanted.Refusal(t, err, "filter", `"V"`)
 	_, err = m.Filtered(m.SampleInput, m.Holds(causal.Setting{"O": 1}))(random)
-	refused(t, err, "filter", "O")
+	wanted.Refusal(t, err, "filter", "O")
 	_, err = m.Filtered(m.SampleInput, m.LivePath("W", "YZX"))(random)
-	refused(t, err, "filter", `"YZ"`)
+	wanted.Refusal(t, err, "filter", `"YZ"`)
 	_, err = m.SampleValue(random, "")
-	refused(t, err, "variable")
+	wanted.Refusal(t, err, "variable")
 }
 
 // pyvene's sampler of interventions never returns where there is no internal variable.
 func TestSampleIntervention(t *testing.T) {
 	_, err := causal.Conjunction().SampleIntervention(seeded())
-	refused(t, err, "internal variables", "0")
+	wanted.Refusal(t, err, "internal variables", "0")
 	m, random, n := causal.MustArithmetic(3, 4), seeded(), 3500
 	count := map[string]int{}
 	for range n {
@@ -177,9 +178,9 @@ func TestEquivalence(t *testing.T) {
 		t.Error(got)
 	}
 	_, err = m.Equivalence("W")
-	refused(t, err, "W", "computed")
+	wanted.Refusal(t, err, "W", "computed")
 	_, err = m.Equivalence("XW")
-	refused(t, err, `"XW"`)
+	wanted.Refusal(t, err, `"XW"`)
 }
 
 func TestLivePaths(t *testing.T) {
@@ -208,7 +209,7 @@ func TestLivePaths(t *testing.T) {
 		}
 	}
 	_, err := m.LivePaths(causal.Setting{"A": true})
-	refused(t, err, "input B")
+	wanted.Refusal(t, err, "input B")
 }
 
 // An arrow that the mechanism does not read is dead, though its parent reaches the variable on another way.
@@ -328,7 +329,7 @@ func TestDesign(t *testing.T) {
 		{causal.Design{Size: 1, Base: func(*rand.Rand) (causal.Setting, error) { return causal.Setting{"X": 1}, nil }}, []string{"input Y"}},
 	} {
 		_, err := m.Counterfactuals(seeded(), c.design)
-		refused(t, err, c.words...)
+		wanted.Refusal(t, err, c.words...)
 	}
 	if _, err := causal.Conjunction().Counterfactuals(seeded(), causal.Design{Size: 1}); err == nil {
 		t.Error("a model without internal variables has interventions")
@@ -351,7 +352,7 @@ func TestFactuals(t *testing.T) {
 		t.Errorf("%d examples", len(got))
 	}
 	_, err := m.Factuals(seeded(), -1, nil)
-	refused(t, err, "size")
+	wanted.Refusal(t, err, "size")
 }
 
 // pyvene ignores the functions that its counterfactual data is to be encoded with.
@@ -383,11 +384,11 @@ func TestEncode(t *testing.T) {
 	}
 	ragged := func(e int) ([]float32, error) { return make([]float32, e), nil }
 	_, err := causal.Encode([]int{2, 2, 1}, ragged)
-	refused(t, err, "example 2", "got 1, wanted 2")
+	wanted.Refusal(t, err, "example 2", "got 1, wanted 2")
 	_, err = causal.Encode([]int{2}, ragged, 3)
-	refused(t, err, "example 0", "[3]")
+	wanted.Refusal(t, err, "example 0", "[3]")
 	_, err = causal.Encode([]int{1}, func(int) ([]int32, error) { return causal.Numbers[int32](0.5) })
-	refused(t, err, "0.5", "int32")
+	wanted.Refusal(t, err, "0.5", "int32")
 	if empty := causal.MustEncode(nil, ragged, 2, 2); !slices.Equal(empty.Dimensions, []int{0, 2, 2}) {
 		t.Errorf("%v", empty)
 	}
@@ -401,10 +402,10 @@ func TestNumbers(t *testing.T) {
 	}
 	for _, value := range []causal.Value{"one", nil, struct{}{}, math.NaN(), math.Inf(1), 1e300, [1]string{"x"}} {
 		_, err := causal.Numbers[float32](value)
-		refused(t, err, "numbers")
+		wanted.Refusal(t, err, "numbers")
 	}
 	for _, value := range []causal.Value{0.5, 1 << 40, -1 << 40, uint64(1) << 63} {
 		_, err := causal.Numbers[int32](value)
-		refused(t, err, "int32")
+		wanted.Refusal(t, err, "int32")
 	}
 }

@@ -1,31 +1,16 @@
 package foreign_test
 
 import (
-	"errors"
-	"strings"
 	"testing"
 
 	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/wanted"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/foreign"
 )
-
-func refused(t *testing.T, err error, words ...string) {
-	t.Helper()
-	var refusal *interv.Error
-	if !errors.As(err, &refusal) {
-		t.Errorf("got error %v, wanted an *interv.Error", err)
-		return
-	}
-	for _, word := range words {
-		if !strings.Contains(err.Error(), word) {
-			t.Errorf("error %q does not say %q", err, word)
-		}
-	}
-}
 
 // plain is a model of two layers x ← x + tanh(x w), with aliases, and its description.
 func plain() (foreign.Description, foreign.Build) {
@@ -86,7 +71,7 @@ func TestDescriptionRefused(t *testing.T) {
 			d, build := plain()
 			c.change(&d)
 			_, err := foreign.New(engine, d, toyWeights.All(), build)
-			refused(t, err, c.words...)
+			wanted.Refusal(t, err, c.words...)
 		})
 	}
 }
@@ -121,7 +106,7 @@ func TestGraphRefused(t *testing.T) {
 			d, _ := plain()
 			d.Sites = nil
 			_, err := foreign.New(engine, d, toyWeights.All(), c.build)
-			refused(t, err, append(c.words, "plain")...)
+			wanted.Refusal(t, err, append(c.words, "plain")...)
 		})
 	}
 	d, _ := plain()
@@ -159,6 +144,6 @@ func TestInputsRefused(t *testing.T) {
 		}
 		inputs[name] = c.value
 		_, err := m.Check(inputs)
-		refused(t, err, c.words...)
+		wanted.Refusal(t, err, c.words...)
 	}
 }

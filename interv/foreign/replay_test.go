@@ -17,6 +17,7 @@ import (
 	"github.com/gomlx/gomlx/ml/nn"
 	"github.com/gomlx/gomlx/support/exceptions"
 
+	"github.com/govene/govene/internal/wanted"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/foreign/internal/twin"
 )
@@ -190,7 +191,7 @@ func TestLoopThatCapturesAnEditedValue(t *testing.T) {
 	m := aliased(t, control(true), base)
 	config, call := patch("before")
 	_, err := interv.MustNew(engine, m, config).Run(call)
-	refused(t, err, "captures", "state")
+	wanted.Refusal(t, err, "captures", "state")
 	config, call = patch("between")
 	if _, err := interv.MustNew(engine, m, config).Run(call); err != nil {
 		t.Error(err)
@@ -265,7 +266,7 @@ func TestRowsCannotJoin(t *testing.T) {
 	err := exceptions.TryCatch[error](func() {
 		build(m, interv.NewTap(func(tap *interv.Tap, a interv.Activation) *Node { return tap.Join(a.Value, 0) }))
 	})
-	refused(t, err, "layer 0 a", "[4, 5, 4]", "[3, 5, 4]")
+	wanted.Refusal(t, err, "layer 0 a", "[4, 5, 4]", "[3, 5, 4]")
 }
 
 // Programs of one model may be compiled by many goroutines at once, but its function is never called by two.

@@ -8,6 +8,7 @@ import (
 	"github.com/gomlx/gomlx/ml/layers"
 	"github.com/gomlx/gomlx/ml/model"
 
+	"github.com/govene/govene/internal/wanted"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/foreign"
 )
@@ -95,7 +96,7 @@ func TestStoreRefused(t *testing.T) {
 			d := denseDescription()
 			d.Sites = nil
 			_, err := foreign.FromStore(engine, d, c.store, c.build)
-			refused(t, err, c.words...)
+			wanted.Refusal(t, err, c.words...)
 		})
 	}
 }
@@ -111,5 +112,5 @@ func TestVariableOfOneRun(t *testing.T) {
 	})
 	config, call := patch("hidden")
 	_, err := interv.MustNew(engine, m, config).Run(call)
-	refused(t, err, "variable /late/v", "makes")
+	wanted.Refusal(t, err, "variable /late/v", "makes")
 }

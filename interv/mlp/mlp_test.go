@@ -2,7 +2,6 @@ package mlp_test
 
 import (
 	"encoding/json"
-	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -11,23 +10,10 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/wanted"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/mlp"
 )
-
-func refused(t *testing.T, err error, words ...string) {
-	t.Helper()
-	var refusal *interv.Error
-	if !errors.As(err, &refusal) {
-		t.Errorf("got error %v, wanted an *interv.Error", err)
-		return
-	}
-	for _, word := range words {
-		if !strings.Contains(err.Error(), word) {
-			t.Errorf("error %q does not say %q", err, word)
-		}
-	}
-}
 
 func TestRefusals(t *testing.T) {
 	for _, c := range []struct {
@@ -40,13 +26,13 @@ func TestRefusals(t *testing.T) {
 		{mlp.Config{Layers: 1, Width: 2, Activation: "geluu"}, []string{"Activation", `did you mean "gelu"?`}},
 	} {
 		_, err := mlp.NewClassifier(c.config, 1)
-		refused(t, err, c.words...)
+		wanted.Refusal(t, err, c.words...)
 	}
 	model := mlp.MustNewClassifier(mlp.Config{Layers: 1, Width: 2}, 1)
 	weights := model.Weights().All()
 	delete(weights, "score.bias")
 	_, err := mlp.WithWeights(model.Config(), weights)
-	refused(t, err, "mlp classifier", "score.bias")
+	wanted.Refusal(t, err, "mlp classifier", "score.bias")
 	for _, c := range []struct {
 		inputs interv.Inputs
 		words  []string
@@ -59,10 +45,10 @@ func TestRefusals(t *testing.T) {
 		{nil, []string{"inputs_embeds"}},
 	} {
 		_, err := model.Check(c.inputs)
-		refused(t, err, c.words...)
+		wanted.Refusal(t, err, c.words...)
 	}
 	_, err = model.Catalogue().Find(interv.Site{Layer: 0, Component: "mlp_activations"})
-	refused(t, err, `"mlp_activation"`)
+	wanted.Refusal(t, err, `"mlp_activation"`)
 }
 
 func TestSaveAndLoad(t *testing.T) {

@@ -1,7 +1,6 @@
 package readout_test
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -11,7 +10,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/backend"
-	"github.com/govene/govene/interv"
+	"github.com/govene/govene/internal/wanted"
 	"github.com/govene/govene/interv/readout"
 )
 
@@ -40,15 +39,12 @@ func ExampleTopVals() {
 }
 
 func TestTopValsRefusals(t *testing.T) {
-	var refusal *interv.Error
 	for _, n := range []int{0, 5} {
-		if _, err := readout.TopVals(vocabulary, make([]float32, 4), n); !errors.As(err, &refusal) {
-			t.Errorf("n = %d: got %v, wanted an *interv.Error", n, err)
-		}
+		_, err := readout.TopVals(vocabulary, make([]float32, 4), n)
+		wanted.Refusal(t, err, "1 to 4")
 	}
-	if _, err := readout.TopVals(vocabulary, []float32{float32(math.NaN())}, 1); !errors.As(err, &refusal) {
-		t.Errorf("NaN: got %v, wanted an *interv.Error", err)
-	}
+	_, err := readout.TopVals(vocabulary, []float32{float32(math.NaN())}, 1)
+	wanted.Refusal(t, err, "NaN")
 }
 
 func TestEmbedToDistrib(t *testing.T) {

@@ -2,7 +2,6 @@ package tokens_test
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,7 +11,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"github.com/govene/govene/interv"
+	"github.com/govene/govene/internal/wanted"
 	"github.com/govene/govene/interv/tokens"
 )
 
@@ -50,15 +49,6 @@ func load(t testing.TB, name, config string) *tokens.Tokenizer {
 		t.Fatal(err)
 	}
 	return tokenizer
-}
-
-// refused wants an *interv.Error that says some words.
-func refused(t *testing.T, name string, err error, words string) {
-	t.Helper()
-	var refusal *interv.Error
-	if !errors.As(err, &refusal) || !strings.Contains(err.Error(), words) {
-		t.Errorf("%s: got %v, wanted an *interv.Error that says %q", name, err, words)
-	}
 }
 
 func ints(t *tensors.Tensor) []int32 { return tensors.MustCopyFlatData[int32](t) }
@@ -122,7 +112,7 @@ func TestPad(t *testing.T) {
 		}
 		batch, err := tokenizer.Encode(tokens.Options{Padding: tokens.Right, Pad: c.options}, "the the", "the")
 		if c.want == "" {
-			refused(t, name, err, "a token to pad with")
+			wanted.Refusal(t, err, "a token to pad with")
 			continue
 		}
 		if err != nil || batch.Labels()[1][1] != c.want {
@@ -160,13 +150,13 @@ func TestSpecial(t *testing.T) {
 	}
 	contradictory := load(t, "llama3", `{"bos_token": "<|begin_of_text|>", "add_bos_token": false}`)
 	_, err := contradictory.Encode(tokens.Options{AddSpecial: true}, "the cat")
-	refused(t, "contradiction", err, "add_bos_token: got false, wanted true, as tokenizer.json has it")
+	wanted.Refusal(t, err, "add_bos_token: got false, wanted true, as tokenizer.json has it")
 	if _, err := contradictory.Encode(tokens.Options{}, "the cat"); err != nil {
 		t.Error(err)
 	}
 	contradictory = load(t, "gpt2", `{"eos_token": "<|endoftext|>", "add_eos_token": true}`)
 	_, err = contradictory.Encode(tokens.Options{AddSpecial: true}, "the cat")
-	refused(t, "contradiction", err, "add_eos_token: got true, wanted false")
+	wanted.Refusal(t, err, "add_eos_token: got true, wanted false")
 }
 
 // GPT-2's own two files make the same tokens as its tokenizer.json.
@@ -204,16 +194,16 @@ func TestVocabularyAndMerges(t *testing.T) {
 	}
 	files["tokenizer_config.json"] = `{"tokenizer_class": "Qwen2Tokenizer"}`
 	_, err = tokens.Load(folder(t, files))
-	refused(t, "another class", err, `tokenizer_class: got "Qwen2Tokenizer", wanted GPT2Tokenizer`)
+	wanted.Refusal(t, err, `tokenizer_class: got "Qwen2Tokenizer", wanted GPT2Tokenizer`)
 }
 
 func TestLoadRefusals(t *testing.T) {
 	_, err := tokens.Load(folder(t, nil))
-	refused(t, "nothing", err, "got no tokenizer, wanted tokenizer.json")
+	wanted.Refusal(t, err, "got no tokenizer, wanted tokenizer.json")
 	_, err = tokens.Load(folder(t, map[string]string{"tokenizer.model": "x"}))
-	refused(t, "sentencepiece", err, "got tokenizer.model, wanted tokenizer.json, or vocab.json and merges.txt; to write one")
+	wanted.Refusal(t, err, "got tokenizer.model, wanted tokenizer.json, or vocab.json and merges.txt; to write one")
 	_, err = tokens.Load(folder(t, map[string]string{"tokenizer.json": form(t, "gpt2"), "tokenizer_config.json": `{"eos_token": "</s>"}`}))
-	refused(t, "no such token", err, `eos_token: got "</s>", wanted a token of the tokenizer`)
+	wanted.Refusal(t, err, `eos_token: got "</s>", wanted a token of the tokenizer`)
 	for name, files := range map[string]map[string]string{
 		"other model":   {"tokenizer.json": `{"model": {"type": "Unigram"}}`},
 		"broken":        {"tokenizer.json": `{`},
@@ -256,7 +246,7 @@ func TestFind(t *testing.T) {
 		batch := c.tokenizer.MustEncode(tokens.Options{}, c.text)
 		got, err := batch.FindEvery(c.piece)
 		if c.words != "" {
-			refused(t, c.text+"/"+c.piece, err, c.words)
+			wanted.Refusal(t, err, c.words)
 			continue
 		}
 		if err != nil || fmt.Sprint(got) != c.every {
@@ -271,9 +261,9 @@ func TestFind(t *testing.T) {
 		t.Errorf("one for all: got %s", got)
 	}
 	_, err := batch.Find("the", "the", "the")
-	refused(t, "three pieces", err, "pieces: got 3, wanted 1, or 2")
+	wanted.Refusal(t, err, "pieces: got 3, wanted 1, or 2")
 	_, err = batch.Find("cat")
-	refused(t, "not in the second", err, `text 1: "cat": got no such piece in the tokens 0 the 1 mat, wanted it once`)
+	wanted.Refusal(t, err, `text 1: "cat": got no such piece in the tokens 0 the 1 mat, wanted it once`)
 }
 
 func TestID(t *testing.T) {
@@ -287,9 +277,9 @@ func TestID(t *testing.T) {
 		}
 	}
 	_, err := gpt2.ID(" cats")
-	refused(t, "two tokens", err, `text " cats": got 2 tokens: 0 _cat 1 s, wanted one`)
+	wanted.Refusal(t, err, `text " cats": got 2 tokens: 0 _cat 1 s, wanted one`)
 	_, err = words.ID("rat")
-	refused(t, "no token", err, `did you mean "cat"?`)
+	wanted.Refusal(t, err, `did you mean "cat"?`)
 }
 
 func TestLabel(t *testing.T) {
@@ -322,12 +312,14 @@ func TestEncodeRefusals(t *testing.T) {
 		"unknown pad":  {tokens.Options{Padding: tokens.Left, Pad: "<pad>"}, []string{"the cat", "the"}, `options: Pad: got "<pad>", wanted a token`},
 		"no UTF-8":     {tokens.Options{}, []string{"\xff"}, "UTF-8"},
 	} {
-		_, err := words.Encode(c.options, c.texts...)
-		refused(t, name, err, c.words)
+		t.Run(name, func(t *testing.T) {
+			_, err := words.Encode(c.options, c.texts...)
+			wanted.Refusal(t, err, c.words)
+		})
 	}
 	for _, vocabulary := range [][]string{nil, {""}, {"a b"}, {"a "}, {"a", "a"}} {
 		_, err := tokens.Words(vocabulary)
-		refused(t, fmt.Sprintf("%q", vocabulary), err, "vocabulary: ")
+		wanted.Refusal(t, err, "vocabulary: ")
 	}
 }
 

@@ -2,31 +2,13 @@ package transformer_test
 
 import (
 	"encoding/json"
-	"errors"
 	"reflect"
 	"strings"
 	"testing"
 
-	"github.com/govene/govene/interv"
+	"github.com/govene/govene/internal/wanted"
 	"github.com/govene/govene/interv/transformer"
 )
-
-// wantRefusal checks that err is an *interv.Error whose message, one line, has all of the words.
-func wantRefusal(t *testing.T, err error, words ...string) {
-	t.Helper()
-	var refusal *interv.Error
-	if !errors.As(err, &refusal) {
-		t.Fatalf("got %v, wanted an *interv.Error", err)
-	}
-	for _, word := range words {
-		if !strings.Contains(err.Error(), word) {
-			t.Errorf("got %q, wanted it to say %q", err, word)
-		}
-	}
-	if strings.Contains(err.Error(), "\n") {
-		t.Errorf("got %q, wanted one line", err)
-	}
-}
 
 func TestConfigRefusals(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -57,7 +39,7 @@ func TestConfigRefusals(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := transformer.ParseConfig([]byte(c.text))
-			wantRefusal(t, err, c.words...)
+			wanted.Refusal(t, err, c.words...)
 		})
 	}
 	if _, err := transformer.ParseConfig([]byte(`{"model_type": `)); err == nil {
@@ -84,11 +66,11 @@ func TestConfigKeepsItsFile(t *testing.T) {
 	changed := tinyConfig("llama")
 	changed.Attention.Sinks = true
 	_, err := transformer.New(changed, 1)
-	wantRefusal(t, err, "Family", "llama with attention sinks")
+	wanted.Refusal(t, err, "Family", "llama with attention sinks")
 	unknown := tinyConfig("llama")
 	unknown.MLP.Activation = "tanh"
 	_, err = transformer.New(unknown, 1)
-	wantRefusal(t, err, "MLP.Activation", `"tanh"`, "gelu_tanh")
+	wanted.Refusal(t, err, "MLP.Activation", `"tanh"`, "gelu_tanh")
 }
 
 // What later versions of transformers write says the same.

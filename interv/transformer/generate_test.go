@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/wanted"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/transformer"
 )
@@ -167,10 +167,7 @@ func TestGenerationRefusals(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := interv.MustNew(engine, c.model, c.config).Generate(t.Context(), c.call, c.how)
-			var refusal *interv.Error
-			if !errors.As(err, &refusal) || !strings.Contains(err.Error(), c.word) {
-				t.Fatalf("got %v, wanted an *interv.Error that says %q", err, c.word)
-			}
+			wanted.Refusal(t, err, c.word)
 		})
 	}
 }

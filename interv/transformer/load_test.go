@@ -11,6 +11,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/wanted"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/transformer"
 )
@@ -87,7 +88,7 @@ func TestWeightsAsCheckpointsHaveThem(t *testing.T) {
 
 	bare["lm_head.weight"] = tensors.FromShape(bare["wte.weight"].Shape())
 	_, err = transformer.WithWeights(model.Config(), bare)
-	wantRefusal(t, err, "lm_head.weight", "other values than in wte.weight", "tie_word_embeddings")
+	wanted.Refusal(t, err, "lm_head.weight", "other values than in wte.weight", "tie_word_embeddings")
 }
 
 func TestWeightRefusals(t *testing.T) {
@@ -108,7 +109,7 @@ func TestWeightRefusals(t *testing.T) {
 			values := maps.Clone(model.Weights().All())
 			c.change(values)
 			_, err := transformer.WithWeights(model.Config(), values)
-			wantRefusal(t, err, c.words...)
+			wanted.Refusal(t, err, c.words...)
 		})
 	}
 	_, err := transformer.Load(filepath.Join(t.TempDir(), "no", "such", "folder"))
@@ -142,7 +143,7 @@ func TestInputRefusals(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := model.Check(c.inputs)
-			wantRefusal(t, err, c.words...)
+			wanted.Refusal(t, err, c.words...)
 		})
 	}
 	// Padding on the left does not count as length.
