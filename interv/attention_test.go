@@ -9,6 +9,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/draw"
 	"github.com/govene/govene/interv"
 )
 
@@ -71,13 +72,7 @@ func newAttention(layers, width, heads, head int, dtype dtypes.DType, seed uint6
 
 // normal draws standard normal numbers.
 func normal(r *rand.Rand, dtype dtypes.DType, dimensions ...int) *tensors.Tensor {
-	values := tensors.FromShape(shapeOf(dtypes.Float64, dimensions...))
-	tensors.MustMutableFlatData(values, func(flat []float64) {
-		for i := range flat {
-			flat[i] = float64(float32(r.NormFloat64()))
-		}
-	})
-	return as(dtype, values)
+	return as(dtype, draw.Tensor(r.NormFloat64, dimensions...))
 }
 
 func (m *attention) Weights() *interv.Weights { return m.weights }

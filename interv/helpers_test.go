@@ -8,6 +8,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"pgregory.net/rapid"
 
+	"github.com/govene/govene/internal/draw"
 	"github.com/govene/govene/interv"
 )
 
@@ -22,15 +23,7 @@ func must(t rapid.TB, err error) {
 
 func random(seed uint64, dimensions ...int) *tensors.Tensor {
 	source := rand.New(rand.NewPCG(seed, 1))
-	size := 1
-	for _, d := range dimensions {
-		size *= d
-	}
-	flat := make([]float32, size)
-	for i := range flat {
-		flat[i] = source.Float32()
-	}
-	return tensors.FromFlatDataAndDimensions(flat, dimensions...)
+	return draw.Tensor(func() float64 { return float64(source.Float32()) }, dimensions...)
 }
 
 func flat(t *tensors.Tensor) []float32 { return tensors.MustCopyFlatData[float32](t) }

@@ -17,22 +17,14 @@ import (
 	"github.com/gomlx/gomlx/ml/nn"
 	"github.com/gomlx/gomlx/support/exceptions"
 
+	"github.com/govene/govene/internal/draw"
 	"github.com/govene/govene/internal/wanted"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/foreign/internal/twin"
 )
 
 func random(seed uint64, dimensions ...int) *tensors.Tensor {
-	source := rand.New(rand.NewPCG(seed, 1))
-	size := 1
-	for _, d := range dimensions {
-		size *= d
-	}
-	flat := make([]float32, size)
-	for i := range flat {
-		flat[i] = float32(source.NormFloat64())
-	}
-	return tensors.FromFlatDataAndDimensions(flat, dimensions...)
+	return draw.Tensor(rand.New(rand.NewPCG(seed, 1)).NormFloat64, dimensions...)
 }
 
 const width = 4

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/draw"
 	"github.com/govene/govene/interv"
 )
 
@@ -43,19 +44,11 @@ func random(config Config, h head, seed uint64) (*Model, error) {
 	bound := 1 / math.Sqrt(float64(config.Width))
 	values := map[string]*tensors.Tensor{}
 	for _, weight := range config.weights(h) {
-		size := 1
-		for _, d := range weight.Dimensions {
-			size *= d
+		next := func() float64 { return bound * (2*source.Float64() - 1) }
+		if weight.Name == tokenEmbedding || weight.Name == positionEmbedding {
+			next = func() float64 { return 0.02 * source.NormFloat64() }
 		}
-		flat := make([]float32, size)
-		for i := range flat {
-			if weight.Name == tokenEmbedding || weight.Name == positionEmbedding {
-				flat[i] = float32(0.02 * source.NormFloat64())
-			} else {
-				flat[i] = float32(bound * (2*source.Float64() - 1))
-			}
-		}
-		values[weight.Name] = tensors.FromFlatDataAndDimensions(flat, weight.Dimensions...)
+		values[weight.Name] = draw.Tensor(next, weight.Dimensions...)
 	}
 	return WithWeights(config, values)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/draw"
 	"github.com/govene/govene/interv"
 )
 
@@ -19,15 +20,7 @@ func NewClassifier(config Config, seed uint64) (*Model, error) {
 	bound := 1 / math.Sqrt(float64(config.Width))
 	values := map[string]*tensors.Tensor{}
 	for _, weight := range config.weights() {
-		size := 1
-		for _, d := range weight.Dimensions {
-			size *= d
-		}
-		flat := make([]float32, size)
-		for i := range flat {
-			flat[i] = float32(bound * (2*source.Float64() - 1))
-		}
-		values[weight.Name] = tensors.FromFlatDataAndDimensions(flat, weight.Dimensions...)
+		values[weight.Name] = draw.Tensor(func() float64 { return bound * (2*source.Float64() - 1) }, weight.Dimensions...)
 	}
 	return WithWeights(config, values)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/draw"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/mlp"
 )
@@ -63,19 +64,6 @@ func oracle(model *mlp.Model, x []float64, put, seen map[interv.Site][]float64) 
 	return linear(x, weight("score.weight"), weight("score.bias"))
 }
 
-// random is a tensor of normal numbers.
-func random(source *rand.Rand, dimensions ...int) *tensors.Tensor {
-	size := 1
-	for _, d := range dimensions {
-		size *= d
-	}
-	flat := make([]float32, size)
-	for i := range flat {
-		flat[i] = float32(source.NormFloat64())
-	}
-	return tensors.FromFlatDataAndDimensions(flat, dimensions...)
-}
-
 // vector is a row of a tensor in float64.
 func vector(t *tensors.Tensor, row, width int) []float64 {
 	flat := tensors.MustCopyFlatData[float32](t)[row*width : (row+1)*width]
@@ -110,7 +98,8 @@ func TestOracle(t *testing.T) {
 				}
 				for _, site := range model.Catalogue().All() {
 					if activation == mlp.Gelu || site == (interv.Site{Layer: 1, Component: mlp.MLPPreactivation}) {
-						comparePatch(t, model, site, random(source, 2, positions, config.Width), random(source, 2, positions, config.Width))
+						inputs := func() *tensors.Tensor { return draw.Tensor(source.NormFloat64, 2, positions, config.Width) }
+						comparePatch(t, model, site, inputs(), inputs())
 					}
 				}
 			})

@@ -6,6 +6,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/internal/checkpoint"
+	"github.com/govene/govene/internal/draw"
 	"github.com/govene/govene/internal/hub"
 	"github.com/govene/govene/interv"
 )
@@ -21,24 +22,14 @@ func New(config Config, seed uint64) (*Model, error) {
 		return nil, err
 	}
 	source := rand.New(rand.NewPCG(seed, 0))
+	initialize := map[initial]func() float64{
+		normal: func() float64 { return 0.02 * source.NormFloat64() },
+		one:    func() float64 { return 1 },
+		zero:   func() float64 { return 0 },
+	}
 	values := map[string]*tensors.Tensor{}
 	for _, w := range config.weights(naming{f, f.base}) {
-		size := 1
-		for _, d := range w.Dimensions {
-			size *= d
-		}
-		flat := make([]float32, size)
-		switch w.initial {
-		case normal:
-			for i := range flat {
-				flat[i] = float32(0.02 * source.NormFloat64())
-			}
-		case one:
-			for i := range flat {
-				flat[i] = 1
-			}
-		}
-		values[w.Name] = tensors.FromFlatDataAndDimensions(flat, w.Dimensions...)
+		values[w.Name] = draw.Tensor(initialize[w.initial], w.Dimensions...)
 	}
 	return WithWeights(config, values)
 }

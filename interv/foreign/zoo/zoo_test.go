@@ -13,6 +13,7 @@ import (
 	"github.com/gomlx/gomlx/ml/zoo/transformer"
 
 	"github.com/govene/govene/backend"
+	"github.com/govene/govene/internal/draw"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/foreign/internal/twin"
 	"github.com/govene/govene/interv/foreign/zoo"
@@ -26,16 +27,7 @@ var engine = backend.MustNew()
 var onXLA = strings.HasPrefix(engine.Name(), "xla")
 
 func random(seed uint64, dimensions ...int) *tensors.Tensor {
-	source := rand.New(rand.NewPCG(seed, 1))
-	size := 1
-	for _, d := range dimensions {
-		size *= d
-	}
-	flat := make([]float32, size)
-	for i := range flat {
-		flat[i] = float32(source.NormFloat64())
-	}
-	return tensors.FromFlatDataAndDimensions(flat, dimensions...)
+	return draw.Tensor(rand.New(rand.NewPCG(seed, 1)).NormFloat64, dimensions...)
 }
 
 func ids(seed uint64, vocabulary, batch, positions int) interv.Inputs {
