@@ -11,20 +11,8 @@ import (
 )
 
 // decoder makes tokens more like text. Alone tells that it is for one token, to be shown as it stands within a text: its space is
-// kept, and so are bytes that make a character only with those of its neighbors.
+// kept, and so are bytes that make a character only with those of its neighbours.
 type decoder func(tokens []string, alone bool) []string
-
-func parseDecoders(text json.RawMessage) (list []decoder, err error) {
-	items, err := parts(text, "decoders")
-	for _, item := range items {
-		d, err := parseDecoder(item)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, d)
-	}
-	return list, err
-}
 
 func parseDecoder(text json.RawMessage) (decoder, error) {
 	kind, err := typeOf(text)
@@ -95,7 +83,7 @@ func decodeByteLevel(tokens []string, _ bool) []string {
 	return []string{string(text)}
 }
 
-// decodeByteFallback turns the tokens of single bytes, such as <0x0A>, into those bytes. Neighbors that make no text together
+// decodeByteFallback turns the tokens of single bytes, such as <0x0A>, into those bytes. Neighbours that make no text together
 // become one replacement character for each.
 func decodeByteFallback(tokens []string, alone bool) (decoded []string) {
 	var bytes []byte

@@ -39,8 +39,8 @@ type modelFile struct {
 	Merges                  json.RawMessage `json:"merges,omitempty"`
 }
 
-// parts reads a component that is null, one of its kind, or a sequence of them, whose items are in the given field.
-func parts(text json.RawMessage, items string) ([]json.RawMessage, error) {
+// parsed reads a component that is null, one of its kind, or a sequence of them, whose items are in the given field.
+func parsed[Part any](text json.RawMessage, items string, parse func(json.RawMessage) (Part, error)) (list []Part, err error) {
 	if len(text) == 0 || string(text) == "null" {
 		return nil, nil
 	}
@@ -49,25 +49,25 @@ func parts(text json.RawMessage, items string) ([]json.RawMessage, error) {
 		return nil, err
 	}
 	if kind != "Sequence" {
-		return []json.RawMessage{text}, nil
+		part, err := parse(text)
+		return []Part{part}, err
 	}
 	var sequence map[string]json.RawMessage
 	if err := json.Unmarshal(text, &sequence); err != nil {
 		return nil, err
 	}
-	var list []json.RawMessage
-	if err := json.Unmarshal(sequence[items], &list); err != nil || len(sequence) != 2 {
+	var nested []json.RawMessage
+	if err := json.Unmarshal(sequence[items], &nested); err != nil || len(sequence) != 2 {
 		return nil, fmt.Errorf("sequence: got %s, wanted the fields type and %s", text, items)
 	}
-	var flat []json.RawMessage
-	for _, item := range list {
-		inner, err := parts(item, items)
+	for _, item := range nested {
+		inner, err := parsed(item, items, parse)
 		if err != nil {
 			return nil, err
 		}
-		flat = append(flat, inner...)
+		list = append(list, inner...)
 	}
-	return flat, nil
+	return list, nil
 }
 
 func typeOf(text json.RawMessage) (string, error) {

@@ -92,13 +92,13 @@ func (e *UnknownWord) Error() string {
 // token is a token made of the whole piece.
 func (p piece) token(id int) Token { return Token{id, p.from[0], p.to[len(p.to)-1]} }
 
-// bpe is byte-pair encoding: a piece begins as single characters, and of the neighbors that may merge those do whose merge comes
+// bpe is byte-pair encoding: a piece begins as single characters, and of the neighbours that may merge those do whose merge comes
 // first in the list, until none may. https://arxiv.org/abs/1508.07909
 type bpe struct {
 	vocabulary   map[string]int
 	merges       map[pair]merge
 	unknown      int       // -1 if there is none
-	fuseUnknown  bool      // unknown neighbors become one token
+	fuseUnknown  bool      // unknown neighbours become one token
 	bytes        *[256]int // the tokens of single bytes, for characters that the vocabulary does not have; nil if it has none
 	ignoreMerges bool      // a piece that is a token is that token, whatever the merges
 }
@@ -168,7 +168,7 @@ func parseMerges(text json.RawMessage) (list [][2]string, err error) {
 	return list, nil
 }
 
-// symbol is a token while its piece is being merged, in a list of neighbors.
+// symbol is a token while its piece is being merged, in a list of neighbours.
 type symbol struct {
 	id, start, end int // bytes of the piece; end is -1 once it was merged into the one before
 	before, after  int // -1 at the ends

@@ -106,18 +106,6 @@ func compose(p piece, form norm.Form) piece {
 // normalizer changes a piece before it is split.
 type normalizer func(piece) piece
 
-func parseNormalizers(text json.RawMessage) (list []normalizer, err error) {
-	items, err := parts(text, "normalizers")
-	for _, item := range items {
-		n, err := parseNormalizer(item)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, n)
-	}
-	return list, err
-}
-
 func parseNormalizer(text json.RawMessage) (normalizer, error) {
 	var n struct {
 		Type    string  `json:"type"`

@@ -12,12 +12,8 @@ type special struct{ before, after []int }
 
 // parseSpecial reads a post-processor. That of byte-level tokenizers concerns offsets alone.
 func parseSpecial(text json.RawMessage) (around special, err error) {
-	items, err := parts(text, "processors")
-	for _, item := range items {
-		s, err := parseProcessor(item)
-		if err != nil {
-			return around, err
-		}
+	list, err := parsed(text, "processors", parseProcessor)
+	for _, s := range list {
 		around.before = append(s.before, around.before...)
 		around.after = append(around.after, s.after...)
 	}

@@ -16,18 +16,6 @@ type splitter func(piece) []piece
 // numbers with the space before them, other signs, white space.
 const gpt2Pattern = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
 
-func parseSplitters(text json.RawMessage) (list []splitter, err error) {
-	items, err := parts(text, "pretokenizers")
-	for _, item := range items {
-		s, err := parseSplitter(item)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, s)
-	}
-	return list, err
-}
-
 func parseSplitter(text json.RawMessage) (splitter, error) {
 	kind, err := typeOf(text)
 	if err != nil {

@@ -44,16 +44,16 @@ func Parse(text []byte) (*Tokenizer, error) {
 	if t.model, vocabulary, err = parseModel(f.Model); err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
-	if t.normalizers, err = parseNormalizers(f.Normalizer); err != nil {
+	if t.normalizers, err = parsed(f.Normalizer, "normalizers", parseNormalizer); err != nil {
 		return nil, fmt.Errorf("normalizer: %w", err)
 	}
-	if t.splitters, err = parseSplitters(f.PreTokenizer); err != nil {
+	if t.splitters, err = parsed(f.PreTokenizer, "pretokenizers", parseSplitter); err != nil {
 		return nil, fmt.Errorf("pre_tokenizer: %w", err)
 	}
 	if t.special, err = parseSpecial(f.PostProcessor); err != nil {
 		return nil, fmt.Errorf("post_processor: %w", err)
 	}
-	if t.decoders, err = parseDecoders(f.Decoder); err != nil {
+	if t.decoders, err = parsed(f.Decoder, "decoders", parseDecoder); err != nil {
 		return nil, fmt.Errorf("decoder: %w", err)
 	}
 	if err := checkAdded(f.AddedTokens, vocabulary); err != nil {
