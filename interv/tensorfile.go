@@ -65,7 +65,7 @@ func SaveTensors(path string, values map[string]*tensors.Tensor) error {
 			return &Error{Where: path, Axis: name, Got: t.DType().String(), Wanted: "float32 or float64"}
 		}
 	}
-	return safetensors.Write(path, list, nil)
+	return safetensors.Write(path, list, map[string]string{"format": "pt"}) // without it, older versions of transformers load no model
 }
 
 // LoadTensors reads the tensors of a safetensors file: floating-point ones as float32 (float64 where the file has that), integers

@@ -32,8 +32,7 @@ func (pt Point) DrawKey(key *Panel, colour color.RGBA) {
 
 // Line joins rows that agree in Group, Colour and Fill, in the order of X. If no two rows agree, that is an error.
 type Line struct {
-	Width  float64 // in pixels; 0 for 1.5
-	Dashed bool
+	Width float64 // in pixels; 0 for 1.5
 }
 
 // AddTo implements [Part].
@@ -74,13 +73,13 @@ func (l Line) Draw(p *Panel) {
 		for i, r := range rows {
 			points[i] = [2]float64{r.X, r.Y}
 		}
-		p.Path(points, either(rows[0].Colour, ink), cmp.Or(l.Width, 1.5), l.Dashed)
+		p.Path(points, either(rows[0].Colour, ink), cmp.Or(l.Width, 1.5), false)
 	}
 }
 
 // DrawKey implements [Keyer].
 func (l Line) DrawKey(key *Panel, colour color.RGBA) {
-	key.Path([][2]float64{{0, 0.5}, {1, 0.5}}, colour, cmp.Or(l.Width, 1.5), l.Dashed)
+	key.Path([][2]float64{{0, 0.5}, {1, 0.5}}, colour, cmp.Or(l.Width, 1.5), false)
 }
 
 // HLine draws a dashed line across every panel, for reference. The axis reaches it.

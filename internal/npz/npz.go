@@ -1,6 +1,6 @@
-// Package npz reads NumPy's files: .npz, a zip archive of named arrays, and .npy, one array. Arrays of numbers in C order are read;
-// object arrays, which are pickles and can run code, structures, big-endian and Fortran-ordered arrays are refused. Unlike GoMLX's
-// reader this one checks the archive's checksums, and sizes before it makes room for them.
+// Package npz reads NumPy's .npz files, zip archives of named arrays. Arrays of numbers in C order are read; object arrays, which are
+// pickles and can run code, structures, big-endian and Fortran-ordered arrays are refused. Unlike GoMLX's reader this one checks the
+// archive's checksums, and sizes before it makes room for them.
 package npz
 
 import (
@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -35,24 +34,6 @@ func Read(path string) ([]safetensors.Tensor, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return arrays, nil
-}
-
-// ReadArray reads a .npy file; the array has no name.
-func ReadArray(path string) (safetensors.Tensor, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return safetensors.Tensor{}, err
-	}
-	defer file.Close()
-	status, err := file.Stat()
-	if err != nil {
-		return safetensors.Tensor{}, err
-	}
-	array, err := readArray(file, uint64(status.Size()))
-	if err != nil {
-		return array, fmt.Errorf("%s: %w", path, err)
-	}
-	return array, nil
 }
 
 // mostDeflated is the largest factor by which the zip format's compression can make data smaller.

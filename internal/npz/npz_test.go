@@ -83,10 +83,6 @@ func TestNumPy(t *testing.T) {
 			t.Errorf("%s: got %v, wanted %v", name, got, want)
 		}
 	}
-	array, err := ReadArray("testdata/matrix.npy")
-	if err != nil || array.DType != "F32" || !slices.Equal(array.Shape, []int{2, 3}) || len(array.Data) != 24 {
-		t.Errorf("matrix.npy: got %v (%v)", array, err)
-	}
 }
 
 func TestRefusals(t *testing.T) {
@@ -123,9 +119,6 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("got %v, wanted an error that says %q", err, c.words)
 			}
 		})
-	}
-	if _, err := ReadArray(write(t, npy(vector, vectorBytes[:4]...))); err == nil || !strings.Contains(err.Error(), "wanted 136") {
-		t.Errorf("a short array: got %v", err)
 	}
 }
 

@@ -40,11 +40,6 @@ func WithWeights(config Config, weights map[string]*tensors.Tensor) (*Model, err
 	return &Model{config: config, weights: checked}, nil
 }
 
-// MustWithWeights is WithWeights that panics on an error.
-func MustWithWeights(config Config, weights map[string]*tensors.Tensor) *Model {
-	return must(WithWeights(config, weights))
-}
-
 // Save writes config.json and model.safetensors into a folder, which is made if need be.
 func (m *Model) Save(folder string) error { return interv.SaveModel(folder, m.config, m.weights) }
 

@@ -13,4 +13,3 @@ arrays = {
 }
 np.savez("plain.npz", **arrays)
 np.savez_compressed("compressed.npz", **arrays)
-np.save("matrix.npy", arrays["matrix"])
