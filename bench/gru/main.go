@@ -3,29 +3,19 @@
 package main
 
 import (
-	"encoding/json"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"slices"
-	"time"
 
 	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/backend"
+	"github.com/govene/govene/bench/internal/timing"
+	"github.com/govene/govene/internal/draw"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/gru"
 )
-
-// line is one result.
-type line struct {
-	Backend string  `json:"backend"`
-	Name    string  `json:"name"`
-	Median  float64 `json:"median_s"`
-	Compile float64 `json:"compile_s"`
-}
 
 func main() {
 	count := flag.Int("n", 2000, "calls to time")
@@ -36,18 +26,14 @@ func main() {
 		os.Exit(1)
 	}
 	model := gru.MustNewClassifier(gru.Config{Layers: 1, Width: 2}, 42)
-	report := func(name string, stats func() interv.Stats, call func()) {
-		call()
-		result := line{choice.Name, name, measure(*count, call), stats().Compiling.Seconds()}
-		if err := json.NewEncoder(os.Stdout).Encode(result); err != nil {
-			panic(err)
-		}
+	report := func(name string, iv *interv.Intervenable, call func()) {
+		timing.Report(choice.Name, name, iv, 1+*count/10, *count, call)
 	}
 
 	vanilla := interv.MustNew(engine, model, interv.Config{Representations: []interv.Representation{
 		{Component: gru.CellOutput, Unit: interv.Step, MaxUnits: 1, Intervention: interv.Vanilla{}}}})
 	base, source := uniform(1, 10, 10, 2), uniform(2, 10, 10, 2)
-	report("vanilla", vanilla.Stats, func() {
+	report("vanilla", vanilla, func() {
 		vanilla.MustRun(interv.Call{Base: base, Sources: []interv.Inputs{source},
 			Locations: []*interv.Location{interv.FromTo(interv.Repeat(10, 0, 2, 4), interv.Repeat(10, 0, 5, 7))}, WithBase: true})
 	})
@@ -58,14 +44,14 @@ func main() {
 	rotated := interv.Representation{Component: gru.CellOutput, Unit: interv.Step, Intervention: interv.LowRankRotatedSpace{Rank: 2}}
 	das := interv.MustNew(engine, model, interv.Config{Representations: []interv.Representation{rotated}})
 	gradient := das.Gradient(sum)
-	report("das", das.Stats, func() {
+	report("das", das, func() {
 		gradient.MustRun(interv.Call{Base: base, Sources: []interv.Inputs{source}, Locations: []*interv.Location{first}, WithBase: true})
 	})
 
 	rotated.SubspacePartition, rotated.Link = [][]int{interv.Range(0, 1), interv.Range(1, 2)}, "0"
 	linked := interv.MustNew(engine, model, interv.Config{Representations: []interv.Representation{rotated, rotated}})
 	linkedGradient := linked.Gradient(sum)
-	report("das_linked", linked.Stats, func() {
+	report("das_linked", linked, func() {
 		linkedGradient.MustRun(interv.Call{Base: base, Sources: []interv.Inputs{source, source},
 			Locations: []*interv.Location{first, first}, Subspaces: [][][]int{{{0}}, {{1}}}, WithBase: true})
 	})
@@ -73,28 +59,5 @@ func main() {
 
 func uniform(seed uint64, dimensions ...int) interv.Inputs {
 	random := rand.New(rand.NewPCG(seed, 0))
-	size := 1
-	for _, d := range dimensions {
-		size *= d
-	}
-	flat := make([]float32, size)
-	for i := range flat {
-		flat[i] = random.Float32()
-	}
-	return interv.Inputs{"inputs_embeds": tensors.FromFlatDataAndDimensions(flat, dimensions...)}
-}
-
-// measure is the median time of single calls in seconds, after some to warm up.
-func measure(count int, call func()) float64 {
-	for range count / 10 {
-		call()
-	}
-	times := make([]float64, count)
-	for i := range times {
-		start := time.Now()
-		call()
-		times[i] = time.Since(start).Seconds()
-	}
-	slices.Sort(times)
-	return times[count/2]
+	return interv.Inputs{"inputs_embeds": draw.Tensor(func() float64 { return float64(random.Float32()) }, dimensions...)}
 }
