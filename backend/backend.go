@@ -28,6 +28,7 @@ import (
 	"github.com/gomlx/compute"
 	_ "github.com/gomlx/compute/gobackend" // registers "go"
 
+	"github.com/govene/govene/internal/must"
 	"github.com/govene/govene/internal/nearest"
 )
 
@@ -97,13 +98,7 @@ func (n Parameters) Choose() (Choice, error) {
 }
 
 // MustChoose is Choose for notebooks: it panics on an error.
-func (n Parameters) MustChoose() Choice {
-	choice, err := n.Choose()
-	if err != nil {
-		panic(err)
-	}
-	return choice
-}
+func (n Parameters) MustChoose() Choice { return must.Of(n.Choose()) }
 
 // New chooses for a model of n parameters and makes the backend.
 func (n Parameters) New() (compute.Backend, Choice, error) {
@@ -116,13 +111,7 @@ func (n Parameters) New() (compute.Backend, Choice, error) {
 }
 
 // MustNew is New for notebooks: it panics on an error.
-func (n Parameters) MustNew() compute.Backend {
-	engine, _, err := n.New()
-	if err != nil {
-		panic(err)
-	}
-	return engine
-}
+func (n Parameters) MustNew() compute.Backend { return must.Of(n.MustChoose().New()) }
 
 // plugin is an XLA plugin: a shared library that holds a compiler for one kind of device.
 type plugin struct{ name, path string }

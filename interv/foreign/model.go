@@ -12,6 +12,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/support/exceptions"
 
+	"github.com/govene/govene/internal/must"
 	"github.com/govene/govene/interv"
 )
 
@@ -52,14 +53,7 @@ func New(backend compute.Backend, description Description, weights map[string]*t
 
 // MustNew is New that panics on an error.
 func MustNew(backend compute.Backend, description Description, weights map[string]*tensors.Tensor, build Build) *Model {
-	return must(New(backend, description, weights, build))
-}
-
-func must(m *Model, err error) *Model {
-	if err != nil {
-		panic(err)
-	}
-	return m
+	return must.Of(New(backend, description, weights, build))
 }
 
 // try announces every site of a small run to a tap.

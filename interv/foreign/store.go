@@ -11,6 +11,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/support/exceptions"
 
+	"github.com/govene/govene/internal/must"
 	"github.com/govene/govene/interv"
 )
 
@@ -46,7 +47,7 @@ func FromStore(backend compute.Backend, description Description, store *model.St
 
 // MustFromStore is FromStore that panics on an error.
 func MustFromStore(backend compute.Backend, description Description, store *model.Store, build BuildScoped) *Model {
-	return must(FromStore(backend, description, store, build))
+	return must.Of(FromStore(backend, description, store, build))
 }
 
 // used are the values of the variables that a trial run asks for.

@@ -7,6 +7,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/internal/draw"
+	"github.com/govene/govene/internal/must"
 	"github.com/govene/govene/interv"
 )
 
@@ -17,7 +18,9 @@ func NewClassifier(config Config, seed uint64) (*Model, error) {
 }
 
 // MustNewClassifier is NewClassifier that panics on an error.
-func MustNewClassifier(config Config, seed uint64) *Model { return must(NewClassifier(config, seed)) }
+func MustNewClassifier(config Config, seed uint64) *Model {
+	return must.Of(NewClassifier(config, seed))
+}
 
 // NewLanguageModel makes a model with a language-model head and random weights, drawn as in [NewClassifier].
 func NewLanguageModel(config Config, seed uint64) (*Model, error) {
@@ -26,14 +29,7 @@ func NewLanguageModel(config Config, seed uint64) (*Model, error) {
 
 // MustNewLanguageModel is NewLanguageModel that panics on an error.
 func MustNewLanguageModel(config Config, seed uint64) *Model {
-	return must(NewLanguageModel(config, seed))
-}
-
-func must(m *Model, err error) *Model {
-	if err != nil {
-		panic(err)
-	}
-	return m
+	return must.Of(NewLanguageModel(config, seed))
 }
 
 func random(config Config, h head, seed uint64) (*Model, error) {
@@ -84,4 +80,4 @@ func Load(folder string) (*Model, error) {
 }
 
 // MustLoad is Load that panics on an error.
-func MustLoad(folder string) *Model { return must(Load(folder)) }
+func MustLoad(folder string) *Model { return must.Of(Load(folder)) }

@@ -7,6 +7,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/internal/draw"
+	"github.com/govene/govene/internal/must"
 	"github.com/govene/govene/interv"
 )
 
@@ -26,7 +27,9 @@ func NewClassifier(config Config, seed uint64) (*Model, error) {
 }
 
 // MustNewClassifier is NewClassifier that panics on an error.
-func MustNewClassifier(config Config, seed uint64) *Model { return must(NewClassifier(config, seed)) }
+func MustNewClassifier(config Config, seed uint64) *Model {
+	return must.Of(NewClassifier(config, seed))
+}
 
 // WithWeights makes a model from tensors by name; each must be there, of the right shape, and finite.
 func WithWeights(config Config, weights map[string]*tensors.Tensor) (*Model, error) {
@@ -54,11 +57,4 @@ func Load(folder string) (*Model, error) {
 }
 
 // MustLoad is Load that panics on an error.
-func MustLoad(folder string) *Model { return must(Load(folder)) }
-
-func must(m *Model, err error) *Model {
-	if err != nil {
-		panic(err)
-	}
-	return m
-}
+func MustLoad(folder string) *Model { return must.Of(Load(folder)) }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/must"
 	"github.com/govene/govene/internal/tokenizer"
 	"github.com/govene/govene/interv"
 )
@@ -84,7 +85,7 @@ func (t *Tokenizer) Encode(options Options, texts ...string) (*Batch, error) {
 
 // MustEncode is Encode that panics on an error.
 func (t *Tokenizer) MustEncode(options Options, texts ...string) *Batch {
-	return must(t.Encode(options, texts...))
+	return must.Of(t.Encode(options, texts...))
 }
 
 // encodeError says in which text there is something that has no token.

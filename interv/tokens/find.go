@@ -6,6 +6,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/govene/govene/internal/must"
 	"github.com/govene/govene/interv"
 )
 
@@ -21,7 +22,7 @@ func (b *Batch) Find(pieces ...string) ([][]int, error) {
 }
 
 // MustFind is Find that panics on an error.
-func (b *Batch) MustFind(pieces ...string) [][]int { return must(b.Find(pieces...)) }
+func (b *Batch) MustFind(pieces ...string) [][]int { return must.Of(b.Find(pieces...)) }
 
 // FindEvery is [Batch.Find] for every token of the piece, [text][token].
 func (b *Batch) FindEvery(pieces ...string) ([][]int, error) {
@@ -42,7 +43,7 @@ func (b *Batch) FindEvery(pieces ...string) ([][]int, error) {
 }
 
 // MustFindEvery is FindEvery that panics on an error.
-func (b *Batch) MustFindEvery(pieces ...string) [][]int { return must(b.FindEvery(pieces...)) }
+func (b *Batch) MustFindEvery(pieces ...string) [][]int { return must.Of(b.FindEvery(pieces...)) }
 
 // find returns the first and last token of a piece in text i, where it must occur once.
 func (b *Batch) find(i int, piece string) (first, last int, err error) {

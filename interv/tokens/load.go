@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/govene/govene/internal/checkpoint"
+	"github.com/govene/govene/internal/must"
 	"github.com/govene/govene/internal/tokenizer"
 	"github.com/govene/govene/interv"
 )
@@ -47,7 +48,7 @@ func Load(idOrFolder string) (*Tokenizer, error) {
 }
 
 // MustLoad is Load that panics on an error.
-func MustLoad(idOrFolder string) *Tokenizer { return must(Load(idOrFolder)) }
+func MustLoad(idOrFolder string) *Tokenizer { return must.Of(Load(idOrFolder)) }
 
 // special is what a model's files say of its special tokens.
 type special struct {

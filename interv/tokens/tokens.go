@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/govene/govene/internal/must"
 	"github.com/govene/govene/internal/tokenizer"
 	"github.com/govene/govene/interv"
 )
@@ -50,14 +51,7 @@ func Words(vocabulary []string) (*Tokenizer, error) {
 }
 
 // MustWords is Words that panics on an error.
-func MustWords(vocabulary []string) *Tokenizer { return must(Words(vocabulary)) }
-
-func must[T any](value T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return value
-}
+func MustWords(vocabulary []string) *Tokenizer { return must.Of(Words(vocabulary)) }
 
 // parse makes a tokenizer of tokenizer.json and of what is known of its special tokens.
 func parse(file []byte, special *special) (*Tokenizer, error) {
@@ -91,7 +85,7 @@ func (t *Tokenizer) ID(text string) (int, error) {
 }
 
 // MustID is ID that panics on an error.
-func (t *Tokenizer) MustID(text string) int { return must(t.ID(text)) }
+func (t *Tokenizer) MustID(text string) int { return must.Of(t.ID(text)) }
 
 // Decode is the text of ids. Bytes that make no character become U+FFFD, an id without a token its number in angle brackets.
 func (t *Tokenizer) Decode(ids []int) string { return t.inner.Decode(ids) }

@@ -9,6 +9,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/must"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/tokens"
 	"github.com/govene/govene/interv/transformer"
@@ -54,13 +55,7 @@ func Make(backend compute.Backend, folder string) (string, error) {
 }
 
 // MustMake is Make that panics on an error.
-func MustMake(backend compute.Backend, folder string) string {
-	folder, err := Make(backend, folder)
-	if err != nil {
-		panic(err)
-	}
-	return folder
-}
+func MustMake(backend compute.Backend, folder string) string { return must.Of(Make(backend, folder)) }
 
 // train takes steps of Adam on all sentences at once.
 func train(backend compute.Backend, tokenizer *tokens.Tokenizer) (*transformer.Model, error) {

@@ -6,6 +6,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/must"
 	"github.com/govene/govene/interv"
 )
 
@@ -43,13 +44,7 @@ func (m *Model) Attribution(byHead bool) (*Attribution, error) {
 }
 
 // MustAttribution is Attribution that panics on an error.
-func (m *Model) MustAttribution(byHead bool) *Attribution {
-	a, err := m.Attribution(byHead)
-	if err != nil {
-		panic(err)
-	}
-	return a
-}
+func (m *Model) MustAttribution(byHead bool) *Attribution { return must.Of(m.Attribution(byHead)) }
 
 // Components names the components in the order of the output: "embedding"; for each layer "0 attention", or "0 head 0", "0 head 1", … and
 // "0 attention rest", and "0 mlp"; and "norm bias" in families that have one.
@@ -185,9 +180,5 @@ func (a *Attribution) Tokens(inputs interv.Inputs, tokens [][]int) (interv.Input
 
 // MustTokens is Tokens that panics on an error.
 func (a *Attribution) MustTokens(inputs interv.Inputs, tokens [][]int) interv.Inputs {
-	with, err := a.Tokens(inputs, tokens)
-	if err != nil {
-		panic(err)
-	}
-	return with
+	return must.Of(a.Tokens(inputs, tokens))
 }

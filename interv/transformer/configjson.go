@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/govene/govene/internal/must"
 	"github.com/govene/govene/internal/nearest"
 	"github.com/govene/govene/interv"
 )
@@ -22,13 +23,7 @@ func ParseConfig(data []byte) (Config, error) {
 }
 
 // MustParseConfig is ParseConfig of a literal, for tests and notebooks: it panics on an error.
-func MustParseConfig(text string) Config {
-	c, err := ParseConfig([]byte(text))
-	if err != nil {
-		panic(err)
-	}
-	return c
-}
+func MustParseConfig(text string) Config { return must.Of(ParseConfig([]byte(text))) }
 
 // UnmarshalJSON is [ParseConfig].
 func (c *Config) UnmarshalJSON(data []byte) error {

@@ -8,6 +8,7 @@ import (
 	"github.com/govene/govene/internal/checkpoint"
 	"github.com/govene/govene/internal/draw"
 	"github.com/govene/govene/internal/hub"
+	"github.com/govene/govene/internal/must"
 	"github.com/govene/govene/interv"
 )
 
@@ -35,14 +36,7 @@ func New(config Config, seed uint64) (*Model, error) {
 }
 
 // MustNew is New that panics on an error.
-func MustNew(config Config, seed uint64) *Model { return must(New(config, seed)) }
-
-func must(m *Model, err error) *Model {
-	if err != nil {
-		panic(err)
-	}
-	return m
-}
+func MustNew(config Config, seed uint64) *Model { return must.Of(New(config, seed)) }
 
 // WithWeights makes a model from tensors under a checkpoint's names; each must be there, of the right shape, and finite. Besides them
 // there may be only what checkpoints contain that is no parameter. Names may lack what a checkpoint of the bare model lacks:
@@ -111,4 +105,4 @@ func LoadWith(idOrFolder string, progress Progress) (*Model, error) {
 }
 
 // MustLoad is Load that panics on an error.
-func MustLoad(idOrFolder string) *Model { return must(Load(idOrFolder)) }
+func MustLoad(idOrFolder string) *Model { return must.Of(Load(idOrFolder)) }

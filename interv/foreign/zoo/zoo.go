@@ -12,6 +12,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/zoo/transformer"
 
+	"github.com/govene/govene/internal/must"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/foreign"
 )
@@ -43,11 +44,7 @@ func New(backend compute.Backend, store *model.Store, build Build, head Head) (*
 
 // MustNew is New that panics on an error.
 func MustNew(backend compute.Backend, store *model.Store, build Build, head Head) *foreign.Model {
-	m, err := New(backend, store, build, head)
-	if err != nil {
-		panic(err)
-	}
-	return m
+	return must.Of(New(backend, store, build, head))
 }
 
 // options has a mask that masks nothing where a layer has a window, as GoMLX 0.28 applies windows only on top of a mask.
