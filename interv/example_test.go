@@ -48,6 +48,19 @@ func ExampleIntervenable_Trainer() {
 	// Output: 51 true
 }
 
+// Positions by name: the subject of each source goes to the subject of its base, wherever that is, and so do the last tokens.
+func ExamplePlaces() {
+	source := interv.Places{"subject": {{0}, {2}}, "last": {{4}, {4}}}
+	base := interv.Places{"subject": {{1}, {0}}, "last": {{3}, {4}}}
+	location := interv.FromTo(source.MustAt("subject", "last"), base.MustAt("subject", "last"))
+	fmt.Println(location.Source, location.Base)
+	_, err := base.At("sbject")
+	fmt.Println(err)
+	// Output:
+	// [[0 4] [2 4]] [[1 3] [0 4]]
+	// places: name: got "sbject", wanted one of last, subject; did you mean "subject"?
+}
+
 // The gradient of the output's sum with respect to a rotation.
 func ExampleIntervenable_Gradient() {
 	model := gru.MustNewClassifier(gru.Config{Layers: 1, Width: 4}, 42)

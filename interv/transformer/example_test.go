@@ -2,6 +2,7 @@ package transformer_test
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -54,6 +55,26 @@ func ExampleConfig_Catalogue() {
 	// head_key_output 2 6 [h h.pos] <nil>
 	// attention_weight 4 0 [h h.pos] <nil>
 	// qwen3 language model: component: got "mlp_outptu", wanted one of embedding, block_input, attention_input, query_output, head_query_output, key_output, head_key_output, value_output, head_value_output, attention_weight, head_attention_value_output, attention_value_output, attention_output, residual_middle, mlp_input, mlp_activation, mlp_output, block_output, final_norm; did you mean "mlp_output"?
+}
+
+// A bar on the terminal, if the checkpoint takes long to fetch and to read.
+func ExampleLoadWith() {
+	folder, err := os.MkdirTemp("", "model")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(folder)
+	model := transformer.MustNew(transformer.MustParseConfig(`{"model_type": "gpt2",
+		"vocab_size": 50, "n_positions": 8, "n_embd": 12, "n_layer": 2, "n_head": 3}`), 42)
+	if err := model.Save(folder); err != nil {
+		panic(err)
+	}
+	loaded, err := transformer.LoadWith(folder, transformer.Bar(os.Stderr))
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(loaded.Weights().Size(), "parameters")
+	// Output: 4488 parameters
 }
 
 func ExampleParseConfig() {
