@@ -23,7 +23,7 @@ type generation struct {
 	capacity int     // columns of the cache
 	mask     []int32 // [batch, capacity]
 	state    Inputs
-	ended    []int32 // for each example the token that ended it, −1 while it goes on
+	ended    []int // for each example the token that ended it, −1 while it goes on
 	logits   [][]float32
 	out      *Generated
 }
@@ -57,7 +57,7 @@ func (iv *Intervenable) newGeneration(call Call, how Generation) (*generation, e
 		return nil, err
 	}
 	g := &generation{Generation: how, call: call, batch: extent.Batch, length: extent.Positions,
-		ended: slices.Repeat([]int32{-1}, extent.Batch), out: &Generated{New: make([][]int32, extent.Batch)}}
+		ended: slices.Repeat([]int{-1}, extent.Batch), out: &Generated{New: make([][]int, extent.Batch)}}
 	if g.sampler, err = newSampler(how); err != nil {
 		return nil, err
 	}
@@ -168,12 +168,12 @@ func (g *generation) start() (*Result, error) {
 }
 
 // process processes the tokens chosen at a step.
-func (g *generation) process(step int, chosen []int32) (*Result, error) {
+func (g *generation) process(step int, chosen []int) (*Result, error) {
 	column := g.length + step
 	for example := range g.batch {
 		g.mask[example*g.capacity+column] = 1
 	}
-	call := Call{Base: g.chunk(tensors.FromFlatDataAndDimensions(slices.Clone(chosen), g.batch, 1), column), Subspaces: g.call.Subspaces,
+	call := Call{Base: g.chunk(int32Tensor(chosen, g.batch, 1), column), Subspaces: g.call.Subspaces,
 		Locations: make([]*Location, len(g.call.Locations)), Activations: slices.Clone(g.given)}
 	for i := range call.Locations {
 		if g.Steps != nil && g.Steps(step, i) {
@@ -222,13 +222,13 @@ func (g *generation) run(call Call) (*Result, error) {
 }
 
 // choose picks the next token of every example from logits [batch, vocabulary].
-func (g *generation) choose(logits *tensors.Tensor) []int32 {
+func (g *generation) choose(logits *tensors.Tensor) []int {
 	values := floats(logits)
 	vocabulary := len(values) / g.batch
 	if g.Logits {
 		g.logits = append(g.logits, tensors.MustCopyFlatData[float32](ofDType(logits, dtypes.Float32)))
 	}
-	chosen := make([]int32, g.batch)
+	chosen := make([]int, g.batch)
 	for example := range chosen {
 		if chosen[example] = g.ended[example]; chosen[example] < 0 {
 			chosen[example] = g.sampler.choose(values[example*vocabulary : (example+1)*vocabulary])
@@ -238,7 +238,7 @@ func (g *generation) choose(logits *tensors.Tensor) []int32 {
 }
 
 // take adds the tokens of a step and tells whether they are the last.
-func (g *generation) take(step int, chosen []int32) (last bool) {
+func (g *generation) take(step int, chosen []int) (last bool) {
 	last = true
 	for example, token := range chosen {
 		g.out.New[example] = append(g.out.New[example], token)
@@ -258,7 +258,10 @@ func (g *generation) result() *Generated {
 	steps := len(g.out.New[0])
 	var all []int32
 	for example, row := range g.out.New {
-		all = append(append(all, g.prompts[example*g.length:(example+1)*g.length]...), row...)
+		all = append(all, g.prompts[example*g.length:(example+1)*g.length]...)
+		for _, token := range row {
+			all = append(all, int32(token))
+		}
 	}
 	g.out.Tokens = tensors.FromFlatDataAndDimensions(all, g.batch, g.length+steps)
 	if g.Logits {

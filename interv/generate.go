@@ -42,13 +42,13 @@ type Generation struct {
 
 	// Stop ends an example with the first of these tokens, after which it is filled up with that token; when all examples have ended,
 	// generation does.
-	Stop []int32
+	Stop []int
 
 	// Logits asks for the logits from which each token was chosen.
 	Logits bool
 
 	// OnToken, if not nil, is told each step's new tokens, one an example, as soon as they are known.
-	OnToken func(step int, tokens []int32)
+	OnToken func(step int, tokens []int)
 }
 
 // EveryStep is a Generation's Steps for all representations at every step.
@@ -57,7 +57,7 @@ func EveryStep(int, int) bool { return true }
 // Generated is what a generation returns.
 type Generated struct {
 	Tokens    *tensors.Tensor // [batch, prompt + new] int32, the prompt as it was given
-	New       [][]int32       // [example][step]
+	New       [][]int         // [example][step]
 	Logits    *tensors.Tensor // [batch, new, vocabulary], if asked for
 	Collected [][]Collected   // what each Collect returned for the prompt, and then for each step
 }

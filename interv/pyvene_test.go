@@ -106,7 +106,7 @@ func TestPyveneSilentlyWrong(t *testing.T) {
 				whole := flat(iv.MustRun(interv.Call{Base: tokensOf(grown), Activations: steer,
 					Locations: []*interv.Location{interv.At([][]int{c.place(len(grown))})}}).Output)
 				wantClose(t, fmt.Sprint(name, ", step ", step), flat(got.Logits)[step*31:(step+1)*31], whole[len(whole)-31:], 1e-5)
-				grown = append(grown, token)
+				grown = append(grown, int32(token))
 			}
 		}
 	})

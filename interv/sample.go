@@ -32,7 +32,7 @@ func newSampler(how Generation) (*sampler, error) {
 }
 
 // choose is the likeliest token at temperature 0, the first of equals; else one drawn from what top k and top p leave of softmax(logits/T).
-func (s *sampler) choose(logits []float64) int32 {
+func (s *sampler) choose(logits []float64) int {
 	if s.how.Temperature == 0 {
 		best := 0
 		for token, logit := range logits {
@@ -40,7 +40,7 @@ func (s *sampler) choose(logits []float64) int32 {
 				best = token
 			}
 		}
-		return int32(best)
+		return best
 	}
 	order := Range(0, len(logits))
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(logits[b], logits[a]) })
@@ -64,8 +64,8 @@ func (s *sampler) choose(logits []float64) int32 {
 	left := s.random.Float64() * sum
 	for i, share := range shares {
 		if left -= share; left < 0 {
-			return int32(order[i])
+			return order[i]
 		}
 	}
-	return int32(order[len(shares)-1])
+	return order[len(shares)-1]
 }

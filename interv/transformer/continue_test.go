@@ -1,6 +1,7 @@
 package transformer_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/gomlx/gomlx/core/tensors"
@@ -31,7 +32,10 @@ func TestGenerationAgreesWithWholeRuns(t *testing.T) {
 				generated := iv.MustGenerate(interv.Call{Base: padded(prompts, 5, left)}, interv.Generation{NewTokens: steps, Logits: true})
 				logits = append(logits, tensors.MustCopyFlatData[float32](generated.Logits))
 				for i, prompt := range prompts {
-					whole := append(append([]int32{}, prompt...), generated.New[i]...)
+					whole := slices.Clone(prompt)
+					for _, token := range generated.New[i] {
+						whole = append(whole, int32(token))
+					}
 					want := tensors.MustCopyFlatData[float32](iv.MustForward(padded([][]int32{whole}, len(whole), false)))
 					vocabulary := len(want) / len(whole)
 					for step := range steps {

@@ -80,16 +80,16 @@ func TestStopStreamAndPrograms(t *testing.T) {
 	free := iv.MustGenerate(interv.Call{Base: base}, interv.Generation{NewTokens: 6})
 	stop := free.New[0][2]
 	var streamed []string
-	how := interv.Generation{NewTokens: 6, Stop: []int32{stop}, OnToken: func(step int, chosen []int32) { streamed = append(streamed, fmt.Sprint(step, chosen)) }}
+	how := interv.Generation{NewTokens: 6, Stop: []int{stop}, OnToken: func(step int, chosen []int) { streamed = append(streamed, fmt.Sprint(step, chosen)) }}
 	stopped := iv.MustGenerate(interv.Call{Base: base}, how)
 	first := slices.Index(free.New[0], stop)
-	if got := stopped.New[0]; !slices.Equal(got[:first+1], free.New[0][:first+1]) || slices.ContainsFunc(got[first:], func(token int32) bool { return token != stop }) {
+	if got := stopped.New[0]; !slices.Equal(got[:first+1], free.New[0][:first+1]) || slices.ContainsFunc(got[first:], func(token int) bool { return token != stop }) {
 		t.Errorf("got %v, wanted %v up to %d and then only that", got, free.New[0], stop)
 	}
 	if len(streamed) != len(stopped.New[0]) {
 		t.Errorf("streamed %v, wanted one entry for each of %d steps", streamed, len(stopped.New[0]))
 	}
-	everything := iv.MustGenerate(interv.Call{Base: base}, interv.Generation{NewTokens: 6, Stop: []int32{free.New[0][0], free.New[1][0]}})
+	everything := iv.MustGenerate(interv.Call{Base: base}, interv.Generation{NewTokens: 6, Stop: []int{free.New[0][0], free.New[1][0]}})
 	if got := everything.Tokens.Shape().Dim(1); got != 4 {
 		t.Errorf("both stopped at once, and yet there are %d columns, wanted 4", got)
 	}
@@ -108,7 +108,7 @@ func TestStopStreamAndPrograms(t *testing.T) {
 func TestSampling(t *testing.T) {
 	iv := interv.MustNew(engine, tinyGPT2(), interv.Config{})
 	base := padded([][]int32{{3, 1, 4}}, 3, false)
-	draw := func(how interv.Generation) []int32 {
+	draw := func(how interv.Generation) []int {
 		how.NewTokens = 12
 		return iv.MustGenerate(interv.Call{Base: base}, how).New[0]
 	}
