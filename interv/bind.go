@@ -3,7 +3,6 @@ package interv
 import (
 	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -371,47 +370,4 @@ func (b *bound) bindSubspace(a *action, p planned, ids [][]int, dtype dtypes.DTy
 	}
 	a.selected = ofDType(float32Tensor(mask, batch, p.features), dtype)
 	return nil
-}
-
-// signature is what of the bound call decides the program: shapes, what takes part, and which runs are shared.
-func (b *bound) signature() string {
-	text := strconv.AppendBool(nil, b.call.WithBase)
-	for _, run := range b.runs {
-		text = appendShapes(append(text, " run"...), run.inputs)
-	}
-	for _, a := range b.actions {
-		if !a.active {
-			text = append(text, " -"...)
-			continue
-		}
-		text = append(strconv.AppendInt(append(text, ' '), int64(a.read), 10), '>')
-		text = strconv.AppendInt(text, int64(a.write), 10)
-		if a.at != nil {
-			text = appendDimensions(text, a.shape)
-		}
-		for _, t := range []*tensors.Tensor{a.given, a.at, a.selected, a.features} {
-			text = append(text, ',')
-			if t != nil {
-				text = appendDimensions(text, t.Shape().Dimensions)
-			}
-		}
-	}
-	return string(appendShapes(append(text, " labels"...), b.call.Labels))
-}
-
-func appendShapes(text []byte, in Inputs) []byte {
-	for _, name := range sortedKeys(in) {
-		shape := in[name].Shape()
-		text = append(append(append(text, ' '), name...), shape.DType.String()...)
-		text = appendDimensions(text, shape.Dimensions)
-	}
-	return text
-}
-
-func appendDimensions(text []byte, dimensions []int) []byte {
-	text = append(text, '[')
-	for _, d := range dimensions {
-		text = append(strconv.AppendInt(text, int64(d), 10), ' ')
-	}
-	return append(text, ']')
 }
