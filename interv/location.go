@@ -10,7 +10,8 @@ import (
 //
 // What a list counts depends on the representation's unit: positions or steps (pos, t), heads at all positions (h), or, for h.pos,
 // positions, with the heads listed apart: every listed head at every listed position. A position below 0 counts from the end of the
-// example, before any padding on the right: −1 is the last.
+// example, before any padding on the right: −1 is the last. Padding is no unit of a list, so that a place which a shorter example does
+// not have is an error; [Everywhere] takes the padding too.
 type Location struct {
 	Source      [][]int `json:"source,omitempty"` // [example][unit]; nil if nothing is read from a source
 	Base        [][]int `json:"base,omitempty"`   // [example][unit]
@@ -204,30 +205,34 @@ func (s side) rectangles(heads, positions [][]int) (units, error) {
 	return u, nil
 }
 
-// check validates lists of one kind of unit and, where unpadded tells which positions of an example are not padding, replaces numbers
-// below 0 by those that they stand for.
-func (s side) check(rows [][]int, noun string, count int, unpadded func(example int) (start, end int)) error {
+// check validates lists of one kind of unit. Where real tells which positions of an example are not padding, it wants no others, and
+// replaces numbers below 0 by those that they stand for.
+func (s side) check(rows [][]int, noun string, count int, real func(example int) (start, end int)) error {
 	if len(rows) != s.extent.Batch {
 		return &Error{Axis: s.axis, Got: fmt.Sprintf("%d examples", len(rows)), Wanted: fmt.Sprintf("%d, the batch", s.extent.Batch)}
 	}
 	for i, row := range rows {
-		start, end := 0, 0
-		if unpadded != nil {
-			start, end = unpadded(i)
+		start, end := 0, count
+		if real != nil {
+			start, end = real(i)
 		}
 		refuse := func(got, wanted string) error {
 			return &Error{Axis: fmt.Sprintf("%s of example %d", s.axis, i), Got: noun + " " + got, Wanted: wanted}
 		}
 		for k, n := range row {
-			if n < 0 {
+			got := fmt.Sprint(n)
+			if n < 0 && real != nil {
 				n += end
 			}
-			if row[k] < 0 && n < start || n >= count || n < 0 {
-				wanted := fmt.Sprintf("0 to %d", count-1)
-				if unpadded != nil {
+			if n < start || n >= end {
+				if n >= 0 && n < count {
+					got += ", which is padding"
+				}
+				wanted := fmt.Sprintf("%d to %d", start, end-1)
+				if real != nil {
 					wanted += fmt.Sprintf(", or -1 to %d from the end", start-end)
 				}
-				return refuse(fmt.Sprint(row[k]), wanted)
+				return refuse(got, wanted)
 			}
 			if row[k] = n; !s.repeats && slices.Contains(row[:k], n) {
 				return refuse(fmt.Sprintf("%d twice", n), "each at most once")

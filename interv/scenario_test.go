@@ -238,12 +238,12 @@ func (s *scenario) drawLocation(unit interv.Unit, heads int, source, edited *dra
 	even = s.coin("as many units in every example")
 	located := s.int(0, s.batch-1, "an example with units")
 	if unit == interv.Head {
-		l.Base, l.Source, rectangle[0] = s.drawLists(heads, heads, even, located)
+		l.Base, l.Source, rectangle[0] = s.drawLists(s.all(heads), s.all(heads), even, located)
 	} else {
-		l.Base, l.Source, rectangle[1] = s.drawLists(edited.positions, source.positions, even, located)
+		l.Base, l.Source, rectangle[1] = s.drawLists(edited.real(), source.real(), even, located)
 	}
 	if unit == interv.HeadPosition {
-		l.BaseHeads, l.SourceHeads, rectangle[0] = s.drawLists(heads, heads, even, located)
+		l.BaseHeads, l.SourceHeads, rectangle[0] = s.drawLists(s.all(heads), s.all(heads), even, located)
 	}
 	if unit != interv.Head {
 		s.fromTheEnd(l.Base, edited)
@@ -255,27 +255,44 @@ func (s *scenario) drawLocation(unit interv.Unit, heads int, source, edited *dra
 	return l, rectangle, even
 }
 
-// drawLists lists for each example some of the units of the run that is edited, and as many, maybe repeated, of the source. most is the
+// drawLists lists for each example some of its units in the run that is edited, and as many, maybe repeated, of the source. most is the
 // longest list's length.
-func (s *scenario) drawLists(count, sourceCount int, even bool, located int) (base, source [][]int, most int) {
-	length := s.int(1, count, "units")
+func (s *scenario) drawLists(units, sourceUnits [][]int, even bool, located int) (base, source [][]int, most int) {
+	limit := len(units[located])
+	if even {
+		for _, of := range units {
+			limit = min(limit, len(of))
+		}
+	}
+	length := s.int(1, limit, "units")
 	for i := range s.batch {
 		n := length
 		if !even && i != located {
-			n = s.int(0, count, "units of an example")
+			n = s.int(0, len(units[i]), "units of an example")
 		}
 		most = max(most, n)
-		base = append(base, rapid.Permutation(upTo(count)).Draw(s.T, "base units")[:n])
-		source = append(source, rapid.SliceOfN(rapid.IntRange(0, sourceCount-1), n, n).Draw(s.T, "source units"))
+		base = append(base, rapid.Permutation(units[i]).Draw(s.T, "base units")[:n])
+		source = append(source, rapid.SliceOfN(rapid.SampledFrom(sourceUnits[i]), n, n).Draw(s.T, "source units"))
 	}
 	return base, source, most
+}
+
+// all is the same units for each example, the first count.
+func (s *scenario) all(count int) [][]int { return interv.Repeat(s.batch, interv.Range(0, count)...) }
+
+// real is the positions of each example that are not padding.
+func (r *drawnRun) real() (positions [][]int) {
+	for i := range r.starts {
+		positions = append(positions, interv.Range(r.starts[i], r.ends[i]))
+	}
+	return positions
 }
 
 // fromTheEnd counts some positions from the end of their example.
 func (s *scenario) fromTheEnd(lists [][]int, run *drawnRun) {
 	for i, list := range lists {
 		for k, p := range list {
-			if p >= run.starts[i] && p < run.ends[i] && s.rarely("from the end") {
+			if s.rarely("from the end") {
 				list[k] = p - run.ends[i]
 			}
 		}
