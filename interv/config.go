@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/govene/govene/internal/strict"
 )
@@ -19,6 +20,17 @@ type Config struct {
 
 	// Seed is where the initial values of parameters are drawn from; the same seed gives the same bits.
 	Seed uint64 `json:"seed"`
+}
+
+// clone is a config that shares no list with c, which may then change.
+func (c Config) clone() Config {
+	c.Representations = slices.Clone(c.Representations)
+	for i, r := range c.Representations {
+		if r.SubspacePartition != nil {
+			c.Representations[i].SubspacePartition = cloneRows(r.SubspacePartition)
+		}
+	}
+	return c
 }
 
 // ParseConfig reads a config's JSON; an unknown field, intervention or setting is an error.

@@ -6,6 +6,8 @@ import (
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/govene/govene/internal/must"
 )
 
 // Decoder is a language model that can go on where an earlier chunk of a sequence ended.
@@ -85,5 +87,5 @@ func (iv *Intervenable) Generate(ctx context.Context, call Call, how Generation)
 
 // MustGenerate is Generate, without a context, that panics on an error.
 func (iv *Intervenable) MustGenerate(call Call, how Generation) *Generated {
-	return must(iv.Generate(context.Background(), call, how))
+	return must.Of(iv.Generate(context.Background(), call, how))
 }

@@ -6,6 +6,8 @@ import (
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/govene/govene/internal/must"
 )
 
 // Loss adds a scalar to the graph, computed from what a call brings about.
@@ -35,8 +37,8 @@ func (iv *Intervenable) Gradient(loss Loss) *Gradients {
 	return &Gradients{iv: iv, loss: loss, id: tasks.Add(1)}
 }
 
-// OfModel returns a Gradients that also differentiates with respect to the model's weights, as interchange intervention training does (Geiger
-// et al., "Inducing Causal Structure for Interpretable Neural Networks", 2022).
+// OfModel returns a Gradients that also differentiates with respect to the model's weights, as interchange intervention training does
+// (Geiger et al., "Inducing Causal Structure for Interpretable Neural Networks", 2022).
 func (g *Gradients) OfModel() *Gradients {
 	return &Gradients{iv: g.iv, loss: g.loss, id: g.id, ofModel: true}
 }
@@ -86,7 +88,7 @@ func (g *Gradients) Run(call Call) (*GradientResult, error) {
 }
 
 // MustRun is Run that panics on an error.
-func (g *Gradients) MustRun(call Call) *GradientResult { return must(g.Run(call)) }
+func (g *Gradients) MustRun(call Call) *GradientResult { return must.Of(g.Run(call)) }
 
 // trained lists the parameters that take part in a call and are neither fixed nor frozen, in config order.
 func (iv *Intervenable) trained(call Call, frozen frozenParameters) []parameterKey {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/govene/govene/internal/must"
 )
 
 // Intervenable is a model with interventions: the compiled form of a [Config]. It may be used by many goroutines at once; a call
@@ -51,9 +53,10 @@ type parameterValues map[parameterKey]*tensors.Tensor
 // New prepares interventions on a model for a backend. It validates the config against the model's catalogue and draws the
 // initial values of trainable parameters from the config's seed; nothing is compiled before the first call.
 func New(backend compute.Backend, model Model, config Config) (*Intervenable, error) {
-	if backend == nil || model == nil {
-		return nil, &Error{Where: "new", Axis: "backend and model", Got: fmt.Sprintf("%T and %T", backend, model), Wanted: "both"}
+	if err := checkBoth(backend, model); err != nil {
+		return nil, err
 	}
+	config = config.clone()
 	plan, err := config.check(model.Catalogue())
 	if err != nil {
 		return nil, err
@@ -90,14 +93,15 @@ func New(backend compute.Backend, model Model, config Config) (*Intervenable, er
 
 // MustNew is New that panics on an error.
 func MustNew(backend compute.Backend, model Model, config Config) *Intervenable {
-	return must(New(backend, model, config))
+	return must.Of(New(backend, model, config))
 }
 
-func must[T any](value T, err error) T {
-	if err != nil {
-		panic(err)
+// checkBoth refuses to do without a backend or a model.
+func checkBoth(backend compute.Backend, model Model) error {
+	if backend == nil || model == nil {
+		return &Error{Axis: "backend and model", Got: fmt.Sprintf("%T and %T", backend, model), Wanted: "both"}
 	}
-	return value
+	return nil
 }
 
 // Result is what a call returns. Its tensors are the caller's.
@@ -145,7 +149,7 @@ func (r *Result) Activation(name string) (*tensors.Tensor, error) {
 }
 
 // MustActivation is Activation that panics on an error.
-func (r *Result) MustActivation(name string) *tensors.Tensor { return must(r.Activation(name)) }
+func (r *Result) MustActivation(name string) *tensors.Tensor { return must.Of(r.Activation(name)) }
 
 // Run makes one call: it runs the sources and the base in one program, which is compiled if no earlier call had the same shapes.
 func (iv *Intervenable) Run(call Call) (*Result, error) {
@@ -154,7 +158,7 @@ func (iv *Intervenable) Run(call Call) (*Result, error) {
 }
 
 // MustRun is Run that panics on an error.
-func (iv *Intervenable) MustRun(call Call) *Result { return must(iv.Run(call)) }
+func (iv *Intervenable) MustRun(call Call) *Result { return must.Of(iv.Run(call)) }
 
 // Forward runs the model on inputs without any intervention and returns its output.
 func (iv *Intervenable) Forward(inputs Inputs) (*tensors.Tensor, error) {
@@ -166,7 +170,9 @@ func (iv *Intervenable) Forward(inputs Inputs) (*tensors.Tensor, error) {
 }
 
 // MustForward is Forward that panics on an error.
-func (iv *Intervenable) MustForward(inputs Inputs) *tensors.Tensor { return must(iv.Forward(inputs)) }
+func (iv *Intervenable) MustForward(inputs Inputs) *tensors.Tensor {
+	return must.Of(iv.Forward(inputs))
+}
 
 // run binds the call, finds or compiles its program and executes that. It returns what the task added, too; the task may be nil, and
 // is fed extra tensors.

@@ -3,6 +3,8 @@ package interv
 import (
 	"fmt"
 	"slices"
+
+	"github.com/govene/govene/internal/must"
 )
 
 // Location says for each example which units a representation reads in the source and writes in the base. Unit k of the source list
@@ -74,7 +76,7 @@ func (p Places) At(names ...string) ([][]int, error) {
 }
 
 // MustAt is At that panics on an error.
-func (p Places) MustAt(names ...string) [][]int { return must(p.At(names...)) }
+func (p Places) MustAt(names ...string) [][]int { return must.Of(p.At(names...)) }
 
 // units are the units of one side of a location in a run, resolved. In each example they are a rectangle of heads × positions.
 type units struct {

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/govene/govene/internal/must"
 )
 
 // keys lists the parameters in config order.
@@ -45,7 +47,7 @@ func (iv *Intervenable) kind(key parameterKey) Kind {
 func (iv *Intervenable) Parameters() map[string]*tensors.Tensor {
 	values := iv.named()
 	for name, value := range values {
-		values[name] = must(value.LocalClone())
+		values[name] = must.Of(value.LocalClone())
 	}
 	return values
 }

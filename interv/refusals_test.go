@@ -55,6 +55,8 @@ func TestConfigRefusals(t *testing.T) {
 	}
 	_, err := interv.New(engine, nil, interv.Config{})
 	wanted.Refusal(t, err, "backend and model", "nil")
+	_, err = interv.Load(engine, nil, "testdata/saved_v2")
+	wanted.Refusal(t, err, "backend and model", "nil")
 }
 
 func TestCallRefusals(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gomlx/compute"
 
+	"github.com/govene/govene/internal/must"
 	"github.com/govene/govene/internal/nearest"
 	"github.com/govene/govene/internal/strict"
 )
@@ -84,6 +85,9 @@ func (iv *Intervenable) Save(folder string) error {
 // Load reads what Save wrote, for the same kind of model. Everything is checked before anything is returned: the version, the digest,
 // the config against the model's catalogue, and the parameters' names, shapes and values. Files of older versions load.
 func Load(backend compute.Backend, model Model, folder string) (*Intervenable, error) {
+	if err := checkBoth(backend, model); err != nil {
+		return nil, err
+	}
 	path := filepath.Join(folder, configFile)
 	file, parameters, err := readSaved(folder)
 	if err != nil {
@@ -117,7 +121,7 @@ func Load(backend compute.Backend, model Model, folder string) (*Intervenable, e
 
 // MustLoad is Load that panics on an error.
 func MustLoad(backend compute.Backend, model Model, folder string) *Intervenable {
-	return must(Load(backend, model, folder))
+	return must.Of(Load(backend, model, folder))
 }
 
 // readSaved reads the files, of this version or an older one, and compares the digest, which the first version had not.

@@ -120,3 +120,27 @@ func TestLoadRefusals(t *testing.T) {
 		})
 	}
 }
+
+// A config that is used again for the next layer, as sweeps do, is not what an Intervenable made of it before says or saves.
+func TestConfigsAreCopied(t *testing.T) {
+	config := interv.Config{Representations: []interv.Representation{{Component: gru.CellOutput, Intervention: interv.RotatedSpace{},
+		SubspacePartition: [][]int{{0}, {1}}}}}
+	iv := interv.MustNew(engine, gru.MustNewClassifier(gru.Config{Layers: 2, Width: 2}, 1), config)
+	before := iv.String()
+	config.Representations[0].Layer = 1
+	config.Representations[0].SubspacePartition[0][0] = 1
+	if got := iv.String(); got != before {
+		t.Errorf("got\n%s\nafter the config changed, wanted\n%s", got, before)
+	}
+	call := interv.Call{Base: interv.Inputs{"inputs_embeds": random(1, 1, 3, 2)}, Sources: []interv.Inputs{{"inputs_embeds": random(2, 1, 3, 2)}},
+		Locations: []*interv.Location{interv.Everywhere()}, Subspaces: [][][]int{{{0}}}}
+	got := iv.MustRun(call).Output
+	folder := t.TempDir()
+	if err := iv.Save(folder); err != nil {
+		t.Fatal(err)
+	}
+	model := gru.MustNewClassifier(gru.Config{Layers: 2, Width: 2}, 1)
+	if want := interv.MustLoad(engine, model, folder).MustRun(call).Output; !got.Equal(want) {
+		t.Errorf("got %v, wanted what the saved one gives, %v", got, want)
+	}
+}

@@ -12,6 +12,8 @@ import (
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/govene/govene/internal/must"
 )
 
 // Trainer trains the parameters of an [Intervenable] on a loss. A step is one program: the call, its gradients and the update, after
@@ -32,7 +34,8 @@ type Trainer struct {
 }
 
 // Adam is how a [Trainer] updates parameters: Kingma and Ba, "Adam: A Method for Stochastic Optimization" (2015), with its correction of
-// bias, decays of 0.9 and 0.999, and ε = 1e-8. A rotation moves along the tangent part of its update, and is then retracted to the nearest matrix with orthonormal columns.
+// bias, decays of 0.9 and 0.999, and ε = 1e-8. A rotation moves along the tangent part of its update, and is then retracted to the
+// nearest matrix with orthonormal columns.
 type Adam struct {
 	// Rate is the learning rate; 0 means 1e-3.
 	Rate float64
@@ -99,7 +102,7 @@ func checkRate(name string, rate float64) error {
 
 // MustTrainer is Trainer that panics on an error.
 func (iv *Intervenable) MustTrainer(loss Loss, settings Adam) *Trainer {
-	return must(iv.Trainer(loss, settings))
+	return must.Of(iv.Trainer(loss, settings))
 }
 
 // Steps is how many steps have been taken.
@@ -157,7 +160,7 @@ func (t *Trainer) step(call Call) (float64, error) {
 }
 
 // MustStep is Step that panics on an error.
-func (t *Trainer) MustStep(call Call) float64 { return must(t.Step(call)) }
+func (t *Trainer) MustStep(call Call) float64 { return must.Of(t.Step(call)) }
 
 // Train takes a step for each call of each epoch, and returns the mean loss of the last epoch. It ends early, between two steps, when
 // the context does; with an error comes the mean of the last epoch that was finished, NaN for none.

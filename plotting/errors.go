@@ -33,10 +33,3 @@ func unknownName(where, got string, valid []string) *Error {
 	}
 	return &Error{where, fmt.Sprintf("%q", got), "one of " + strings.Join(quoted, ", "), nearest.Name(got, valid)}
 }
-
-func must[T any](value T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return value
-}

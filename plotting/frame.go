@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+
+	"github.com/govene/govene/internal/must"
 )
 
 // Frame is a table: named columns of equal length, one row for each observation. It is never changed; what selects or adds makes a
@@ -176,7 +178,7 @@ func NewFrame(columns ...Column) (*Frame, error) {
 }
 
 // MustFrame is NewFrame that panics on an error.
-func MustFrame(columns ...Column) *Frame { return must(NewFrame(columns...)) }
+func MustFrame(columns ...Column) *Frame { return must.Of(NewFrame(columns...)) }
 
 // Len is the number of rows.
 func (f *Frame) Len() int {

@@ -6,6 +6,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/govene/govene/internal/must"
 )
 
 // Aes maps aesthetics to columns, by name.
@@ -154,7 +156,7 @@ func (p Plot) Bytes() ([]byte, error) {
 }
 
 // MustBytes is Bytes that panics on an error.
-func (p Plot) MustBytes() []byte { return must(p.Bytes()) }
+func (p Plot) MustBytes() []byte { return must.Of(p.Bytes()) }
 
 // String is the plot in words: its title and description.
 func (p Plot) String() string {

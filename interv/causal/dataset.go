@@ -3,6 +3,8 @@ package causal
 import (
 	"fmt"
 	"math/rand/v2"
+
+	"github.com/govene/govene/internal/must"
 )
 
 // Factual is an example of what the model does: the inputs of a run, and all variables. Its label is the output in Setting.
@@ -51,7 +53,7 @@ func (m *Model) Factuals(random *rand.Rand, size int, sampler Sampler) ([]Factua
 
 // MustFactuals is Factuals that panics on an error.
 func (m *Model) MustFactuals(random *rand.Rand, size int, sampler Sampler) []Factual {
-	return must(m.Factuals(random, size, sampler))
+	return must.Of(m.Factuals(random, size, sampler))
 }
 
 // Design says how counterfactual examples are drawn.
@@ -96,7 +98,7 @@ func (m *Model) Counterfactuals(random *rand.Rand, design Design) ([]Counterfact
 
 // MustCounterfactuals is Counterfactuals that panics on an error.
 func (m *Model) MustCounterfactuals(random *rand.Rand, design Design) []Counterfactual {
-	return must(m.Counterfactuals(random, design))
+	return must.Of(m.Counterfactuals(random, design))
 }
 
 // fill checks a design and puts in what nil and 0 stand for.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+
+	"github.com/govene/govene/internal/must"
 )
 
 // Array is numbers in row-major order, with the dimensions that a tensor made of them has.
@@ -48,7 +50,7 @@ func Encode[T float32 | int32, Example any](examples []Example, encode func(Exam
 
 // MustEncode is Encode that panics on an error.
 func MustEncode[T float32 | int32, Example any](examples []Example, encode func(Example) ([]T, error), dimensions ...int) Array[T] {
-	return must(Encode(examples, encode, dimensions...))
+	return must.Of(Encode(examples, encode, dimensions...))
 }
 
 // Numbers turns values into numbers, one after the other: false and true into 0 and 1, a number into itself, an array into its

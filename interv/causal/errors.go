@@ -8,11 +8,3 @@ import "github.com/govene/govene/internal/refusal"
 //
 // Every refusal of this package is an *Error, to be inspected with errors.As.
 type Error = refusal.Error
-
-// must unwraps a result, or panics with its error.
-func must[T any](result T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return result
-}

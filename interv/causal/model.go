@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/govene/govene/internal/must"
 	"github.com/govene/govene/internal/refusal"
 )
 
@@ -77,7 +78,7 @@ func New(variables ...Variable) (*Model, error) {
 }
 
 // MustNew is New that panics on an error.
-func MustNew(variables ...Variable) *Model { return must(New(variables...)) }
+func MustNew(variables ...Variable) *Model { return must.Of(New(variables...)) }
 
 // order finds parents, inputs, outputs and time steps, and sorts the variables by them.
 func (m *Model) order() error {

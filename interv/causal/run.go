@@ -5,6 +5,8 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+
+	"github.com/govene/govene/internal/must"
 )
 
 // Run computes all variables. Those in fixed, which holds at least the inputs, have the values given there, whatever their parents
@@ -40,7 +42,7 @@ func (m *Model) Run(fixed Setting) (Setting, error) {
 }
 
 // MustRun is Run that panics on an error.
-func (m *Model) MustRun(fixed Setting) Setting { return must(m.Run(fixed)) }
+func (m *Model) MustRun(fixed Setting) Setting { return must.Of(m.Run(fixed)) }
 
 // Interchange runs the model on the inputs base while every variable in sources keeps the value that it has in its own source run:
 // sources holds inputs for each. The result's output is the label of the counterfactual example.
@@ -62,7 +64,7 @@ func (m *Model) Interchange(base Setting, sources map[string]Setting) (Setting, 
 
 // MustInterchange is Interchange that panics on an error.
 func (m *Model) MustInterchange(base Setting, sources map[string]Setting) Setting {
-	return must(m.Interchange(base, sources))
+	return must.Of(m.Interchange(base, sources))
 }
 
 // arguments are the values that a setting gives the variable's parents.

@@ -1,6 +1,10 @@
 package causal
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/govene/govene/internal/must"
+)
 
 // HierarchicalEquality is the model that says whether two pairs are alike: both equal or both unequal.
 //
@@ -23,7 +27,7 @@ func HierarchicalEquality(entities int) (*Model, error) {
 }
 
 // MustHierarchicalEquality is HierarchicalEquality that panics on an error.
-func MustHierarchicalEquality(entities int) *Model { return must(HierarchicalEquality(entities)) }
+func MustHierarchicalEquality(entities int) *Model { return must.Of(HierarchicalEquality(entities)) }
 
 // Arithmetic is a model in which input Z reaches the output on two ways, so that it is a graph and no tree. X, Y and Z are 0 to
 // values−1.
@@ -44,7 +48,7 @@ func Arithmetic(values, threshold int) (*Model, error) {
 }
 
 // MustArithmetic is Arithmetic that panics on an error.
-func MustArithmetic(values, threshold int) *Model { return must(Arithmetic(values, threshold)) }
+func MustArithmetic(values, threshold int) *Model { return must.Of(Arithmetic(values, threshold)) }
 
 // Conjunction is the smallest model: C = A ∧ B, for truth values A and B. It has no internal variables.
 func Conjunction() *Model {
