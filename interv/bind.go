@@ -51,10 +51,10 @@ func (iv *Intervenable) bind(call Call) (*bound, error) {
 	if err := b.checkCounts(iv.plan); err != nil {
 		return nil, err
 	}
+	if err := call.Labels.checkThere("labels"); err != nil {
+		return nil, err
+	}
 	for _, name := range sortedKeys(call.Labels) {
-		if call.Labels[name] == nil {
-			return nil, &Error{Where: "labels", Axis: name, Got: "no tensor", Wanted: "one"}
-		}
 		if err := CheckFinite("labels, "+name, call.Labels[name]); err != nil {
 			return nil, err
 		}
@@ -117,9 +117,9 @@ func entry[T any](slice []T, i int) (value T) {
 
 // bindRuns lists the runs of the call and returns, for each group, the run that its source is; −1 for none.
 func (b *bound) bindRuns(iv *Intervenable) (runOf []int, err error) {
-	base, err := iv.model.Check(b.call.Base)
+	base, err := iv.extent("base", b.call.Base)
 	if err != nil {
-		return nil, Within("base", err)
+		return nil, err
 	}
 	for group := range iv.plan.groups {
 		source := entry(b.call.Sources, group)
@@ -128,9 +128,9 @@ func (b *bound) bindRuns(iv *Intervenable) (runOf []int, err error) {
 			continue
 		}
 		where := fmt.Sprintf("source %d", group)
-		extent, err := iv.model.Check(source)
+		extent, err := iv.extent(where, source)
 		if err != nil {
-			return nil, Within(where, err)
+			return nil, err
 		}
 		if extent.Batch != base.Batch {
 			return nil, &Error{Where: where, Axis: "batch", Got: fmt.Sprintf("a batch of %d", extent.Batch), Wanted: fmt.Sprintf("%d, the base's", base.Batch)}
@@ -145,6 +145,15 @@ func (b *bound) bindRuns(iv *Intervenable) (runOf []int, err error) {
 	}
 	b.runs = append(b.runs, boundRun{b.call.Base, base})
 	return runOf, b.checkUse(iv.plan, runOf)
+}
+
+// extent is the size of a run, whose inputs it checks.
+func (iv *Intervenable) extent(where string, inputs Inputs) (Extent, error) {
+	if err := inputs.checkThere(where); err != nil {
+		return Extent{}, err
+	}
+	extent, err := iv.model.Check(inputs)
+	return extent, Within(where, err)
 }
 
 // checkUse refuses a source that nothing reads, or that is nothing's to edit.

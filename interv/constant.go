@@ -37,16 +37,14 @@ func (c Constant) Features(width int) int {
 
 // Parameters are the constant and the parameters of the intervention it is made of, which must read a source.
 func (c Constant) Parameters(width int, random *rand.Rand) ([]Owned, error) {
-	wants := &Error{Axis: constant, Got: "no intervention", Wanted: "one that reads a source"}
-	if c.Of == nil {
-		return nil, wants
+	if err := checkIntervention(c.Of); err != nil {
+		return nil, Within(constant, err)
 	}
 	_, sourceless := c.Of.(Sourceless)
 	_, readsInput := c.Of.(InputReader)
 	_, draws := c.Of.(Drawer)
 	if sourceless || readsInput || draws {
-		wants.Got = c.Of.Name()
-		return nil, wants
+		return nil, &Error{Axis: constant, Got: c.Of.Name(), Wanted: "an intervention that reads a source"}
 	}
 	owned := []Owned{{constant, Fixed, filled(0, width)}}
 	if c.Trainable {

@@ -45,6 +45,8 @@ func (iv *Intervenable) newGeneration(call Call, how Generation) (*generation, e
 		return wrong("mode", string(Serial), string(Parallel))
 	case call.WithBase:
 		return wrong("with base", "true", "false (without locations, a generation is clean)")
+	case len(call.Labels) > 0:
+		return wrong("labels", fmt.Sprint(sortedKeys(call.Labels)), "none: a generation has no loss")
 	case call.Base[InputIDs] == nil:
 		return wrong(InputIDs, "none", "the prompts' tokens")
 	}
@@ -54,6 +56,9 @@ func (iv *Intervenable) newGeneration(call Call, how Generation) (*generation, e
 	}
 	extent := b.base().extent
 	if err := checkRoom(decoder, extent, how.NewTokens); err != nil {
+		return nil, err
+	}
+	if err := checkStop(decoder, how.Stop); err != nil {
 		return nil, err
 	}
 	g := &generation{Generation: how, call: call, batch: extent.Batch, length: extent.Positions,
@@ -83,6 +88,19 @@ func checkRoom(decoder Decoder, prompts Extent, newTokens int) error {
 	}
 	_, err := decoder.Check(Inputs{InputIDs: int32Tensor(make([]int, longest+newTokens), 1, longest+newTokens)})
 	return Within(fmt.Sprintf("generation of %d tokens after %d", newTokens, longest), err)
+}
+
+// checkStop refuses tokens that are none of the model's, as an input of which it would refuse.
+func checkStop(decoder Decoder, stop []int) error {
+	for _, token := range stop {
+		if int(int32(token)) != token {
+			return &Error{Where: "generation", Axis: "stop", Got: fmt.Sprint(token), Wanted: "a token"}
+		}
+		if _, err := decoder.Check(Inputs{InputIDs: int32Tensor([]int{token}, 1, 1)}); err != nil {
+			return Within("generation, stop", err)
+		}
+	}
+	return nil
 }
 
 // shift moves every prompt, its mask and its locations to the right, over the padding that it has there.

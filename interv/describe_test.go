@@ -61,3 +61,24 @@ func TestTablesAreEscapedHTML(t *testing.T) {
 		}
 	}
 }
+
+func TestLocationsAndUnitsInWords(t *testing.T) {
+	both := interv.Repeat(1, 0, 1)
+	for want, got := range map[string]fmt.Stringer{
+		"left out":                      (*interv.Location)(nil),
+		"everywhere":                    interv.Everywhere(),
+		"[[0 1]]":                       interv.At(both),
+		"heads [[1]] at [[0 1]]":        interv.At(both).Heads(nil, [][]int{{1}}),
+		"h.pos, 2 together":             config(interv.HeadPosition, 2, interv.RotatedSpace{}),
+		"2 together  rotated_space":     config("", 2, interv.RotatedSpace{}),
+		"layer 0 attention_output  pos": config(interv.Position, 2, interv.Vanilla{}), // which takes each on its own
+	} {
+		if text := got.String(); !strings.Contains(text, want) || strings.Contains(text, "pos, 2 together  vanilla") {
+			t.Errorf("got %s, wanted %s", text, want)
+		}
+	}
+}
+
+func config(unit interv.Unit, together int, intervention interv.Intervention) interv.Config {
+	return interv.Config{Representations: []interv.Representation{{Component: attends, Unit: unit, MaxUnits: together, Intervention: intervention}}}
+}

@@ -1,6 +1,7 @@
 package interv
 
 import (
+	"fmt"
 	"math/rand/v2"
 
 	. "github.com/gomlx/gomlx/core/graph"
@@ -102,6 +103,9 @@ func (Noise) Name() string { return "noise" }
 
 // Parameters is the noise level, a scalar.
 func (n Noise) Parameters(int, *rand.Rand) ([]Owned, error) {
+	if n.Level < 0 {
+		return nil, &Error{Axis: noiseLevel, Got: fmt.Sprint(n.Level), Wanted: "a number above 0, or 0 for pyvene's"}
+	}
 	if n.Level == 0 {
 		n.Level = 0.13462981581687927
 	}

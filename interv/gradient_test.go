@@ -311,3 +311,17 @@ func TestGradientsOfTheModelAgainstFiniteDifferences(t *testing.T) {
 		})
 	}
 }
+
+// What is frozen between two calls decides which gradients the second gives, and leaves these as they were.
+func TestGradientsAfterFreezing(t *testing.T) {
+	model, call := stretch(3, dtypes.Float32)
+	iv := patch(model, attends, interv.BoundlessRotatedSpace{})
+	gradient := iv.Gradient(sumOfSquares)
+	before := gradient.MustRun(call).Gradients
+	must(t, iv.Freeze("0.rotation"))
+	after := gradient.MustRun(call).Gradients
+	if len(before) != 2 || len(after) != 1 {
+		t.Fatalf("got gradients of %v and, with a rotation frozen, of %v", sorted(before), sorted(after))
+	}
+	wantClose(t, "gradient of the boundary", flat(after["0.boundary"]), flat(before["0.boundary"]), 1e-6)
+}

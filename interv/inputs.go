@@ -40,6 +40,16 @@ func (e Extent) Real(example int) (start, end int) {
 // Any stands for a dimension of any positive size in [Inputs.Require].
 const Any = -1
 
+// checkThere refuses names without a tensor.
+func (in Inputs) checkThere(where string) error {
+	for _, name := range sortedKeys(in) {
+		if in[name] == nil {
+			return &Error{Where: where, Axis: name, Got: "no tensor", Wanted: "one, or no such name"}
+		}
+	}
+	return nil
+}
+
 // Only refuses inputs of other names than those given.
 func (in Inputs) Only(names ...string) error {
 	for _, got := range sortedKeys(in) {

@@ -3,6 +3,7 @@ package interv
 import (
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -96,9 +97,10 @@ func MustNew(backend compute.Backend, model Model, config Config) *Intervenable 
 	return must.Of(New(backend, model, config))
 }
 
-// checkBoth refuses to do without a backend or a model.
+// checkBoth refuses to do without a backend or a model, such as a Load that failed returns.
 func checkBoth(backend compute.Backend, model Model) error {
-	if backend == nil || model == nil {
+	loaded := reflect.ValueOf(model)
+	if backend == nil || model == nil || loaded.Kind() == reflect.Pointer && loaded.IsNil() {
 		return &Error{Axis: "backend and model", Got: fmt.Sprintf("%T and %T", backend, model), Wanted: "both"}
 	}
 	return nil

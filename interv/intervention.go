@@ -31,7 +31,8 @@ type Values struct {
 // computation to the graph and returns a node of the shape of Base.
 //
 // That is all that an intervention needs. One that owns tensors is also [Parameterized], one that takes subspaces [Subspaced], one that
-// reads no source [Sourceless], one that reads a module's input [InputReader], and one that makes its own source [Drawer].
+// reads no source [Sourceless], one that reads a module's input [InputReader], and one that makes its own source [Drawer]. Where the
+// value itself is an intervention, a config takes no pointer to it.
 type Intervention interface {
 	Name() string
 	Apply(v Values) *Node

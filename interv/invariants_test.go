@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/internal/wanted"
@@ -371,4 +372,69 @@ func TestGradientsOfModelShareTheirPrograms(t *testing.T) {
 	if got := iv.Stats().Programs; got != 2 {
 		t.Errorf("got %d programs, wanted one of each kind", got)
 	}
+}
+
+// Calls of every kind share an Intervenable, one after the other and back again: each gives what it gives alone, whichever programs there
+// are by then.
+func TestCallsOfEveryKindShareAnIntervenable(t *testing.T) {
+	model := newAttention(1, 4, 2, 3, dtypes.Float32, 1)
+	config := interv.Config{Representations: []interv.Representation{
+		{Component: attends, Intervention: interv.Vanilla{}, Group: "one"},
+		{Component: blockOutput, Intervention: interv.LowRankRotatedSpace{Rank: 3}, Group: "one"},
+		{Component: blockOutput, Intervention: interv.Collect{}}}}
+	base, source, location := embeds(random(1, 2, 3, 4)), embeds(random(2, 2, 3, 4)), interv.FromTo(interv.Repeat(2, 0), interv.Repeat(2, 2))
+	both := interv.FromTo(interv.Repeat(2, 0, 1), interv.Repeat(2, 2, 1))
+	call := func(first, second, collect *interv.Location, change func(c *interv.Call)) interv.Call {
+		c := interv.Call{Base: base, Sources: []interv.Inputs{source, nil}, Locations: []*interv.Location{first, second, collect}}
+		if change != nil {
+			change(&c)
+		}
+		return c
+	}
+	given := func(dimensions ...int) func(c *interv.Call) {
+		return func(c *interv.Call) {
+			c.Sources, c.Activations = nil, []*tensors.Tensor{random(3, dimensions...), random(4, dimensions...), nil}
+			c.Locations = []*interv.Location{write(location), write(location), nil}
+		}
+	}
+	calls := []interv.Call{
+		call(location, location, nil, nil),
+		call(both, location, nil, nil),
+		call(location, both, nil, nil),
+		call(interv.Everywhere(), nil, nil, nil),
+		call(nil, location, nil, nil),
+		call(location, location, write(both), nil),
+		call(location, location, write(both), func(c *interv.Call) { c.Subspaces = [][][]int{nil, nil, interv.Repeat(2, 3, 1)} }),
+		call(location, location, nil, func(c *interv.Call) { c.WithBase = true }),
+		call(location, location, nil, func(c *interv.Call) { c.Subspaces = [][][]int{interv.Repeat(2, 1), nil, nil} }),
+		call(location, location, nil, func(c *interv.Call) { c.Subspaces = [][][]int{nil, {{2}, {0, 1}}, nil} }),
+		call(location, location, nil, func(c *interv.Call) { c.Sources = []interv.Inputs{embeds(random(5, 2, 4, 4)), nil} }),
+		call(location, location, nil, func(c *interv.Call) { c.Sources = []interv.Inputs{base, nil} }),
+		call(nil, nil, nil, given(4)),
+		call(nil, nil, nil, given(1, 4)),
+		call(nil, nil, nil, given(2, 1, 4)),
+	}
+	shared := interv.MustNew(engine, model, config)
+	for range 2 {
+		for i, c := range calls {
+			got, want := shared.MustRun(c), interv.MustNew(engine, model, config).MustRun(c)
+			wantSame(t, fmt.Sprint("output of call ", i), flat(got.Output), flat(want.Output))
+			if (got.BaseOutput != nil) != c.WithBase || len(got.Collected) != len(want.Collected) {
+				t.Fatalf("call %d: got %v, wanted %v", i, got, want)
+			}
+			for k := range want.Collected {
+				wantSame(t, fmt.Sprint("collected in call ", i), flat(got.Collected[k].Value), flat(want.Collected[k].Value))
+			}
+		}
+	}
+	// Labels may change their type.
+	gradient := shared.Gradient(func(o interv.Outcome) *Node {
+		return ReduceAllSum(Mul(o.Output, ConvertDType(o.Labels["wanted"], dtypes.Float32)))
+	})
+	label := func(wanted any) []float32 {
+		return flat(gradient.MustRun(call(location, location, nil, func(c *interv.Call) {
+			c.Labels = interv.Inputs{"wanted": tensors.MustFromAnyValue(wanted)}
+		})).Gradients["1.rotation"])
+	}
+	wantSame(t, "gradient for integers", label([][][]int32{{{1, 0, 3}}}), label([][][]float32{{{1, 0, 3}}}))
 }

@@ -154,12 +154,13 @@ func TestWhatAnInterventionOfOnesOwnCannotOwn(t *testing.T) {
 		owned []interv.Owned
 		words []string
 	}{
-		"integers":              {[]interv.Owned{{Name: "p", Value: tensors.FromValue([]int32{7})}}, []string{"parameter p", "Int32"}},
-		"nothing":               {[]interv.Owned{{Name: "p"}}, []string{"parameter p", "no tensor"}},
-		"a name twice":          {[]interv.Owned{{Name: "p", Value: vector}, {Name: "p", Value: vector}}, []string{"parameter p", "name"}},
-		"an unknown kind":       {[]interv.Owned{{Name: "p", Kind: 9, Value: vector}}, []string{"parameter p", "kind 9"}},
-		"an orthonormal vector": {[]interv.Owned{{Name: "p", Kind: interv.Orthonormal, Value: vector}}, []string{"parameter p", "[d, r]"}},
-		"temperatures":          {[]interv.Owned{{Name: "temperature", Kind: interv.Fixed, Value: vector}}, []string{"temperature", "a scalar"}},
+		"integers":               {[]interv.Owned{{Name: "p", Value: tensors.FromValue([]int32{7})}}, []string{"parameter p", "Int32"}},
+		"nothing":                {[]interv.Owned{{Name: "p"}}, []string{"parameter p", "no tensor"}},
+		"a name twice":           {[]interv.Owned{{Name: "p", Value: vector}, {Name: "p", Value: vector}}, []string{"parameter p", "name"}},
+		"an unknown kind":        {[]interv.Owned{{Name: "p", Kind: 9, Value: vector}}, []string{"parameter p", "kind 9"}},
+		"an orthonormal vector":  {[]interv.Owned{{Name: "p", Kind: interv.Orthonormal, Value: vector}}, []string{"parameter p", "[d, r]"}},
+		"more columns than rows": {[]interv.Owned{{Name: "p", Kind: interv.Orthonormal, Value: random(1, 2, 3)}}, []string{"parameter p", "[d, r] with d ≥ r"}},
+		"temperatures":           {[]interv.Owned{{Name: "temperature", Kind: interv.Fixed, Value: vector}}, []string{"temperature", "a scalar"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := interv.New(engine, model, interv.Config{Representations: []interv.Representation{{Component: attends, Intervention: owner{owned: c.owned}}}})

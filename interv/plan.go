@@ -84,13 +84,8 @@ func (r Representation) check(catalogue Catalogue) (planned, error) {
 	if !slices.Contains(sites.Units, r.Unit) {
 		return planned{}, UnknownName("", "unit", r.Unit, sites.Units)
 	}
-	if r.Intervention == nil {
-		return planned{}, &Error{Axis: "intervention", Got: "none", Wanted: "one, such as interv.Vanilla{}"}
-	}
-	if function, ok := r.Intervention.(interface{ check() error }); ok {
-		if err := function.check(); err != nil {
-			return planned{}, err
-		}
+	if err := checkIntervention(r.Intervention); err != nil {
+		return planned{}, err
 	}
 	p := planned{Representation: r, sites: sites, readSite: r.Site(), together: 1, width: sites.Width}
 	_, p.collects = r.Intervention.(Collect)
@@ -110,6 +105,21 @@ func (r Representation) check(catalogue Catalogue) (planned, error) {
 		p.features = subspaced.Features(p.width)
 	}
 	return p, p.checkPartition()
+}
+
+// checkIntervention refuses none, a function without Build, and a pointer to an intervention: that is another type, so that &Collect{}
+// would collect nothing.
+func checkIntervention(i Intervention) error {
+	if i == nil {
+		return &Error{Axis: "intervention", Got: "none", Wanted: "one, such as interv.Vanilla{}"}
+	}
+	if of := reflect.TypeOf(i); of.Kind() == reflect.Pointer && of.Elem().Implements(reflect.TypeFor[Intervention]()) {
+		return &Error{Axis: "intervention", Got: "a pointer, " + of.String(), Wanted: "the value, " + of.Elem().String()}
+	}
+	if function, ok := i.(interface{ check() error }); ok {
+		return function.check()
+	}
+	return nil
 }
 
 // maxWidth is how wide a vector of units that are taken together may be.

@@ -46,6 +46,13 @@ func TestConfigRefusals(t *testing.T) {
 			{Layer: 1, Component: gru.CellOutput, Intervention: interv.Collect{}, Name: "layer 0 cell_output"}}, []string{"representation 1", "name", "representation 0"}},
 		"units together": {[]interv.Representation{{Component: gru.CellOutput, MaxUnits: 2, Intervention: interv.RotatedSpace{}}},
 			[]string{"max units", "got 2", "0 or 1"}},
+		"a pointer": {[]interv.Representation{{Component: gru.CellOutput, Intervention: &interv.Collect{}}}, []string{"*interv.Collect", "the value, interv.Collect"}},
+		"a constant of a pointer": {[]interv.Representation{{Component: gru.CellOutput, Intervention: interv.Constant{Of: &interv.Addition{}}}},
+			[]string{"constant", "*interv.Addition"}},
+		"a constant of nothing": {[]interv.Representation{{Component: gru.CellOutput, Intervention: interv.Constant{}}}, []string{"constant", "got none"}},
+		"a constant of no function": {[]interv.Representation{{Component: gru.CellOutput, Intervention: interv.Constant{Of: interv.Func{}}}},
+			[]string{"constant", "without Build"}},
+		"negative noise":                  {[]interv.Representation{{Component: gru.CellOutput, Intervention: interv.Noise{Level: -1}}}, []string{"noise_level", "got -1"}},
 		"link of different interventions": {[]interv.Representation{linked(rotation(1)), linked(rotation(2))}, []string{"representation 1", `link "a"`, "Rank:2", "Rank:1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -53,8 +60,12 @@ func TestConfigRefusals(t *testing.T) {
 			wanted.Refusal(t, err, c.words...)
 		})
 	}
-	_, err := interv.New(engine, nil, interv.Config{})
+	_, err := interv.RotatedSpace{}.Parameters(1<<15, nil)
+	wanted.Refusal(t, err, "rotation", "[32768, 32768]", "entries")
+	_, err = interv.New(engine, nil, interv.Config{})
 	wanted.Refusal(t, err, "backend and model", "nil")
+	_, err = interv.New(engine, (*gru.Model)(nil), interv.Config{}) // what a Load that failed returned
+	wanted.Refusal(t, err, "backend and model", "*gru.Model")
 	_, err = interv.Load(engine, nil, "testdata/saved_v2")
 	wanted.Refusal(t, err, "backend and model", "nil")
 }
@@ -98,6 +109,8 @@ func TestCallRefusals(t *testing.T) {
 			[]string{"[0 6 2]", "≥1"}},
 		"NaN input":       {vanilla, func(c *interv.Call) { c.Base = embeds(bad) }, []string{"base, inputs_embeds", "element 13", "NaN"}},
 		"unknown input":   {vanilla, func(c *interv.Call) { c.Base["input_embeds"] = bad }, []string{`"input_embeds"`, `did you mean "inputs_embeds"`}},
+		"a nil mask":      {vanilla, func(c *interv.Call) { c.Base["attention_mask"] = nil }, []string{"base: attention_mask", "no tensor"}},
+		"nil in a source": {vanilla, func(c *interv.Call) { c.Sources[0]["attention_mask"] = nil }, []string{"source 0: attention_mask", "no tensor"}},
 		"source missing":  {vanilla, func(c *interv.Call) { c.Sources = nil }, []string{"source", "none", "vanilla reads a source"}},
 		"source too many": {vanilla, func(c *interv.Call) { c.Sources = append(c.Sources, c.Sources[0]) }, []string{"sources", "2 entries", "1, one for each"}},
 		"source unused":   {zero, func(c *interv.Call) {}, []string{"zero reads no source"}},
@@ -163,6 +176,11 @@ func TestUnitRefusals(t *testing.T) {
 		"attention weights of runs of different lengths": {run(weighing, interv.HeadPosition, interv.Vanilla{},
 			interv.FromTo(both(1), both(1)).Heads(both(0), both(0)), interv.Inputs{"inputs_embeds": random(2, 2, 4, 4)}),
 			[]string{"width of what is read", "got 4", "3"}},
+		"activations of no width": {func() error {
+			_, err := patch(model, weighing, interv.Vanilla{}).Run(interv.Call{Base: inputs(1), Locations: []*interv.Location{interv.At(both(1))},
+				Activations: []*tensors.Tensor{tensors.FromFlatDataAndDimensions([]float32{}, 0)}})
+			return err
+		}(), []string{"activations", "shape [0]"}},
 		"a rotation of attention weights": {func() error {
 			_, err := interv.New(engine, model, interv.Config{Representations: []interv.Representation{{Component: weighing, Intervention: interv.RotatedSpace{}}}})
 			return err
@@ -257,6 +275,10 @@ func TestParameterRefusals(t *testing.T) {
 	wanted.Refusal(t, set("0.rotatoin", [][]float32{{1, 0}, {0, 1}}), `did you mean "0.rotation"`)
 	wanted.Refusal(t, set("0.rotation", [][]float32{{1, 0}}), "shape")
 	wanted.Refusal(t, set("0.rotation", [][]float32{{1, 1}, {0, 1}}), "orthonormality", "columns 0 and 1")
+	linked := interv.Representation{Component: gru.CellOutput, Intervention: interv.RotatedSpace{}, Link: "a"}
+	both := interv.MustNew(engine, model, interv.Config{Representations: []interv.Representation{linked, linked}})
+	identity := tensors.FromValue([][]float32{{1, 0}, {0, 1}})
+	wanted.Refusal(t, both.SetParameters(map[string]*tensors.Tensor{"0.rotation": identity, "1.rotation": identity}), "1.rotation", "each parameter once")
 	wanted.Refusal(t, iv.SetParameters(map[string]*tensors.Tensor{"0.rotation": nil}), "0.rotation", "no tensor")
 	wanted.Refusal(t, iv.SetParametersOf(0, map[string]*tensors.Tensor{"rotation": tensors.FromValue([][]int32{{1, 0}, {0, 1}})}), "0.rotation", "Int32", "float32 or float64")
 	wantSame(t, "the rotation", flat(iv.Parameters()["0.rotation"]), before)
@@ -282,7 +304,11 @@ func TestLossRefusals(t *testing.T) {
 			wanted.Refusal(t, err, c.words...)
 		})
 	}
-	_, err := patch(model, attends, rotated).Trainer(nil, interv.Adam{})
+	call.Labels["none"] = nil
+	_, err := patch(model, attends, rotated).Gradient(sumOfSquares).Run(call)
+	wanted.Refusal(t, err, "labels: none", "no tensor")
+	delete(call.Labels, "none")
+	_, err = patch(model, attends, rotated).Trainer(nil, interv.Adam{})
 	wanted.Refusal(t, err, "loss", "none")
 	for name, loss := range map[string]interv.Loss{ // what panics elsewhere says what there is, call after call
 		"a misspelt label": func(o interv.Outcome) *Node { return ReduceAllSum(Sub(o.Output, o.Labels["inputs_embdes"])) },

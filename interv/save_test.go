@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -97,6 +98,8 @@ func TestLoadRefusals(t *testing.T) {
 		"another seed":      {config, replace(`"seed": 0`, `"seed": 1`), "digest"},
 		"another layer":     {config, replace(`"layer": 1`, `"layer": 0`), "digest"},
 		"a later version":   {config, replace(`"version": 3`, `"version": 4`), "wanted 1 to 3"},
+		"no digest":         {config, func(data []byte) []byte { return regexp.MustCompile(`"digest": "[^"]*",`).ReplaceAll(data, nil) }, "digest"},
+		"version 0":         {config, replace(`"version": 3`, `"version": 0`), "wanted 1 to 3"},
 		"an older version":  {config, replace(`"version": 3`, `"version": 1`), "digest"},
 		"a huge rank":       {config, replace(`"rank": 3`, `"rank": 4611686018427387904`), "digest"},
 		"case of a key":     {config, replace(`"seed"`, `"Seed"`), "digest"},

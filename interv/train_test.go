@@ -311,6 +311,7 @@ func TestTrainerRefusals(t *testing.T) {
 	}{
 		"negative rate":       {interv.Adam{Rate: -1}, []string{"rates", "-1", "above 0"}},
 		"rate not a number":   {interv.Adam{Rate: math.NaN()}, []string{"rates", "NaN"}},
+		"infinite rate":       {interv.Adam{Rate: math.Inf(1)}, []string{"rates", "Inf"}},
 		"rate 0 of one":       {interv.Adam{Rates: map[string]float64{"0.rotation": 0}}, []string{"rates: 0.rotation", "got 0"}},
 		"rate of what is not": {interv.Adam{Rates: map[string]float64{"0.mask": 1}}, []string{"rates", `"0.mask"`, "0.rotation"}},
 	} {
@@ -325,6 +326,10 @@ func TestTrainerRefusals(t *testing.T) {
 	wanted.Refusal(t, err, "loss", "depends on no parameter")
 	_, err = iv.MustTrainer(sumOfSquares, interv.Adam{Schedule: func(int) float64 { return -1 }}).Step(call)
 	wanted.Refusal(t, err, "step 0", "schedule", "-1")
+	_, err = iv.MustTrainer(sumOfSquares, interv.Adam{Schedule: func(int) float64 { return math.Inf(1) }}).Step(call)
+	wanted.Refusal(t, err, "step 0", "schedule", "Inf")
+	_, err = iv.MustTrainer(func(o interv.Outcome) *Node { return MulScalar(sumOfSquares(o), 1e25) }, interv.Adam{}).Step(call) // its square is infinite
+	wanted.Refusal(t, err, "step 0", "update of 0.rotation", "a finite gradient")
 	_, err = iv.MustTrainer(sumOfSquares, interv.Adam{}).Train(t.Context(), slices.Values([]interv.Call{call}), 0)
 	wanted.Refusal(t, err, "epochs", "got 0")
 	_, err = iv.MustTrainer(sumOfSquares, interv.Adam{}).Step(interv.Call{})

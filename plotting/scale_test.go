@@ -1,6 +1,7 @@
 package plotting
 
 import (
+	"fmt"
 	"image/color"
 	"math"
 	"strings"
@@ -158,5 +159,27 @@ func TestAddCopies(t *testing.T) {
 	}
 	if _, ok := a.layers[1].(Line); !ok || len(b.layers) != 2 {
 		t.Error("plots with a common base share layers")
+	}
+}
+
+// Labels of bars lie beyond the bars' ends, whichever way the axis grows.
+func TestLabelsLieBeyondTheirBars(t *testing.T) {
+	frame := MustFrame(NewColumn("name", []string{"a", "b"}), NewColumn("v", []float64{-3, 5}))
+	for name, part := range map[string]Part{"upwards": Theme{}, "downwards": ReverseY{}} {
+		f := built(t, New(frame, Aes{X: "name", Y: "v", Label: "v"}).Add(Bar{}, part))
+		c := &canvas{}
+		f.panels[0].canvas = c
+		f.aim(0)
+		Text{Above: true}.Draw(f.panels[0])
+		for i, line := range strings.Split(strings.TrimSpace(c.String()), "\n") {
+			var x, y float64
+			if _, err := fmt.Sscanf(line, `<text x="%f" y="%f"`, &x, &y); err != nil {
+				t.Fatalf("%s: %s: %v", name, line, err)
+			}
+			zero, end := f.y.place(0), f.y.place(f.panels[0].Rows[i].Y)
+			if (end-zero)*(y-end) <= 0 {
+				t.Errorf("%s: the bar goes from %g to %g, and its label is at %g", name, zero, end, y)
+			}
+		}
 	}
 }

@@ -2,6 +2,7 @@ package transformer_test
 
 import (
 	"encoding/json"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -63,10 +64,37 @@ func TestConfigKeepsItsFile(t *testing.T) {
 			t.Error("a changed config passed")
 		}
 	})
+}
+
+// What is changed in a config that was read is checked like what is read.
+func TestChangedConfigs(t *testing.T) {
 	changed := tinyConfig("llama")
 	changed.Attention.Sinks = true
 	_, err := transformer.New(changed, 1)
 	wanted.Refusal(t, err, "Family", "llama with attention sinks")
+	for name, c := range map[string]struct {
+		family string
+		change func(c *transformer.Config)
+		word   string
+	}{
+		"key heads":     {"llama", func(c *transformer.Config) { c.Attention.KeyValueHeads = 3 }, "a divisor of the 4"},
+		"interleaved":   {"gpt_neox", func(c *transformer.Config) { c.Attention.KeyValueHeads = 1 }, "interleaved"},
+		"windows":       {"llama", func(c *transformer.Config) { c.Attention.Windows = []int{0} }, "2, one window a layer"},
+		"a window":      {"llama", func(c *transformer.Config) { c.Attention.Windows = []int{0, -1} }, "Windows of layer 1"},
+		"scale":         {"llama", func(c *transformer.Config) { c.Attention.Scale = 0 }, "Attention.Scale"},
+		"cap":           {"gemma2", func(c *transformer.Config) { c.Attention.Cap = math.NaN() }, "Attention.Cap"},
+		"experts":       {"gpt_oss", func(c *transformer.Config) { c.MLP.Experts = -1 }, "MLP.Experts: got -1"},
+		"experts each":  {"gpt_oss", func(c *transformer.Config) { c.MLP.ExpertsPerToken = 5 }, "1 to the 4 experts"},
+		"limit":         {"gpt_oss", func(c *transformer.Config) { c.MLP.Limit = 0 }, "MLP.Limit"},
+		"no limit":      {"gpt_oss", func(c *transformer.Config) { c.MLP.Limit = math.NaN() }, "MLP.Limit"},
+		"epsilon":       {"llama", func(c *transformer.Config) { c.Norm.Epsilon = 0 }, "Norm.Epsilon"},
+		"without width": {"llama", func(c *transformer.Config) { c.Width = 0 }, "Width: got 0"},
+	} {
+		config := tinyConfig(c.family)
+		c.change(&config)
+		_, err := transformer.New(config, 1)
+		t.Run(name, func(t *testing.T) { wanted.Refusal(t, err, "transformer.Config", c.word) })
+	}
 	unknown := tinyConfig("llama")
 	unknown.MLP.Activation = "tanh"
 	_, err = transformer.New(unknown, 1)

@@ -163,6 +163,10 @@ func TestGenerationRefusals(t *testing.T) {
 		"top p":              {model, interv.Config{}, interv.Call{Base: base}, interv.Generation{NewTokens: 2, Temperature: 1, TopP: 2}, "top p"},
 		"nothing to read":    {model, at(0, transformer.BlockOutput, interv.Vanilla{}), interv.Call{Base: base, Locations: []*interv.Location{nil}}, interv.Generation{NewTokens: 2, Steps: interv.EveryStep}, "source at steps"},
 		"without token ids":  {model, interv.Config{}, interv.Call{Base: interv.Inputs{"inputs_embeds": tensors.FromScalarAndDimensions(float32(1), 1, 3, 16)}}, interv.Generation{NewTokens: 2}, "input_ids"},
+		"labels":             {model, interv.Config{}, interv.Call{Base: base, Labels: base}, interv.Generation{NewTokens: 2}, "labels"},
+		"no tensor":          {model, interv.Config{}, interv.Call{Base: interv.Inputs{"input_ids": base["input_ids"], "position_ids": nil}}, interv.Generation{NewTokens: 2}, "position_ids"},
+		"stop at no token":   {model, interv.Config{}, interv.Call{Base: base}, interv.Generation{NewTokens: 2, Stop: []int{3, 31}}, "stop: input_ids of example 0, position 0: got 31"},
+		"stop far away":      {model, interv.Config{}, interv.Call{Base: base}, interv.Generation{NewTokens: 2, Stop: []int{1 << 32}}, "stop: got 4294967296"},
 		"clean output asked": {model, interv.Config{}, interv.Call{Base: base, WithBase: true}, interv.Generation{NewTokens: 2}, "with base"},
 	} {
 		t.Run(name, func(t *testing.T) {
