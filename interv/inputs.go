@@ -42,8 +42,8 @@ const Any = -1
 
 // checkThere refuses names without a tensor.
 func (in Inputs) checkThere(where string) error {
-	for _, name := range sortedKeys(in) {
-		if in[name] == nil {
+	for name, t := range in {
+		if t == nil {
 			return &Error{Where: where, Axis: name, Got: "no tensor", Wanted: "one, or no such name"}
 		}
 	}
