@@ -68,9 +68,17 @@ type layer struct {
 
 func (r *run) layer(index int) layer { return layer{r, index} }
 
-// weight is a tensor of a part; nil if there is none.
+// weight is a tensor of a part; nil if there is none. That of a part which is stored in several tensors is all of them along a first axis.
 func (r *run) weight(layer int, p part, ending string) *Node {
-	return r.weights[r.naming.of(layer, p)+ending]
+	name := r.naming.of(layer, p) + ending
+	if !isNumbered(name) || r.weights[numbered(name, 0)] == nil {
+		return r.weights[name]
+	}
+	var entries []*Node
+	for i := 0; r.weights[numbered(name, i)] != nil; i++ {
+		entries = append(entries, r.weights[numbered(name, i)])
+	}
+	return Stack(entries, 0)
 }
 
 // stream is the residual stream above all blocks, normalized, [batch, positions, d]: what the head reads.

@@ -28,6 +28,12 @@ func (n naming) of(layer int, p part) string {
 	return n.base + fmt.Sprintf(n.block, layer) + n.names[p]
 }
 
+// numbered is the name of entry i of a part that is stored as several tensors, one for each entry of its first axis, such as an expert's:
+// "mlp.experts.%d.up_proj" in the table of names.
+func numbered(name string, i int) string { return fmt.Sprintf(name, i) }
+
+func isNumbered(name string) bool { return strings.Contains(name, "%d") }
+
 // namingOf finds out whether the names of a checkpoint's weights have the base.
 func namingOf(f family, has func(name string) bool) naming {
 	with, without := naming{f, f.base}, naming{f, ""}
@@ -86,7 +92,14 @@ type weightList struct {
 }
 
 func (l *weightList) add(start initial, layer int, p part, ending string, dimensions ...int) {
-	l.weights = append(l.weights, weight{interv.WeightShape{Name: l.of(layer, p) + ending, Dimensions: dimensions}, p, start})
+	name := l.of(layer, p) + ending
+	if !isNumbered(name) {
+		l.weights = append(l.weights, weight{interv.WeightShape{Name: name, Dimensions: dimensions}, p, start})
+		return
+	}
+	for i := range dimensions[0] {
+		l.weights = append(l.weights, weight{interv.WeightShape{Name: numbered(name, i), Dimensions: dimensions[1:]}, p, start})
+	}
 }
 
 func (l *weightList) linear(layer int, p part, out, in int, bias bool) {
