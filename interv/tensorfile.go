@@ -35,17 +35,22 @@ func SaveModel(folder string, config json.Marshaler, weights *Weights) error {
 	return SaveTensors(filepath.Join(folder, weightsFile), weights.tensors)
 }
 
-// LoadModel reads what SaveModel wrote: the config, which it fills, and the tensors, of which a model checks names and shapes.
-func LoadModel(folder string, config json.Unmarshaler) (map[string]*tensors.Tensor, error) {
+// LoadModel reads what SaveModel wrote: the config, of type Config, and the tensors, from both of which with makes the model.
+func LoadModel[Config, Model any](folder string, with func(config Config, weights map[string]*tensors.Tensor) (Model, error)) (none Model, err error) {
 	path := filepath.Join(folder, configFile)
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
-	if err := json.Unmarshal(text, config); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	var config Config
+	if err := json.Unmarshal(text, &config); err != nil {
+		return none, fmt.Errorf("%s: %w", path, err)
 	}
-	return LoadTensors(filepath.Join(folder, weightsFile))
+	weights, err := LoadTensors(filepath.Join(folder, weightsFile))
+	if err != nil {
+		return none, err
+	}
+	return with(config, weights)
 }
 
 // SaveTensors writes float32 and float64 tensors to a safetensors file. The same tensors give the same bytes, and the file appears

@@ -27,7 +27,7 @@ func (p Plot) build() (*figure, error) {
 	f := &figure{plot: p, x: newScale(columns.x, "x"), y: newScale(columns.y, "y")}
 	f.y.log, f.y.reverse = p.logY, p.downY
 	if f.y.log && f.y.levels != nil {
-		return nil, &Error{"LogY", f.y.where + ", which holds categories", "numbers", ""}
+		return nil, refuse("LogY", f.y.where+", which holds categories", "numbers")
 	}
 
 	// 2. Values become numbers on the axes, and colours.
@@ -71,10 +71,10 @@ type columnsOf struct{ x, y, fill, colour, label, group, facet Column }
 func (p Plot) columns() (columnsOf, error) {
 	var found columnsOf
 	if p.frame.Len() == 0 {
-		return found, &Error{"plot", "a table without rows", "at least one", ""}
+		return found, refuse("plot", "a table without rows", "at least one")
 	}
 	if len(p.layers) == 0 {
-		return found, &Error{"plot", "no layer", "at least one, such as plotting.Point{}", ""}
+		return found, refuse("plot", "no layer", "at least one, such as plotting.Point{}")
 	}
 	mapped := map[Aesthetic]bool{}
 	for _, mapping := range []struct {
@@ -100,7 +100,7 @@ func (p Plot) columns() (columnsOf, error) {
 		// Axes come from columns, so every plot needs both.
 		for _, aesthetic := range append([]Aesthetic{X, Y}, layer.Needs()...) {
 			if !mapped[aesthetic] {
-				return found, &Error{fmt.Sprintf("%T", layer), fmt.Sprintf("no %s in Aes", aesthetic), "the name of a column there", ""}
+				return found, refuse(fmt.Sprintf("%T", layer), fmt.Sprintf("no %s in Aes", aesthetic), "the name of a column there")
 			}
 		}
 	}
@@ -172,11 +172,11 @@ func setGroups(rows []Row, columns ...Column) {
 // split makes a panel for each value of the facet's column, or one for all rows.
 func (f *figure) split(rows []Row, by Column) error {
 	if f.plot.facet.Columns < 0 {
-		return &Error{"FacetWrap.Columns", fmt.Sprint(f.plot.facet.Columns), "0 or more", ""}
+		return refuse("FacetWrap.Columns", fmt.Sprint(f.plot.facet.Columns), "0 or more")
 	}
 	if by.name == "" {
 		if f.plot.facet != (FacetWrap{}) {
-			return &Error{"FacetWrap.By", "no name", "the name of a column", ""}
+			return refuse("FacetWrap.By", "no name", "the name of a column")
 		}
 		f.panels = []*Panel{{X: f.x, Y: f.y, Rows: rows, figure: f}}
 		return nil

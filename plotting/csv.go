@@ -23,7 +23,7 @@ func ReadCSV(r io.Reader) (*Frame, error) {
 		return nil, err
 	}
 	if len(records) == 0 {
-		return nil, &Error{"CSV", "nothing", "a line of column names", ""}
+		return nil, refuse("CSV", "nothing", "a line of column names")
 	}
 	columns := make([]Column, len(records[0]))
 	for i, name := range records[0] {
@@ -64,7 +64,7 @@ func columnOf(name string, cells []string) Column {
 // column of texts that look like numbers.
 func (f *Frame) WriteCSV(w io.Writer) error {
 	if len(f.columns) == 0 {
-		return &Error{"CSV", "a table without columns", "at least one", ""}
+		return refuse("CSV", "a table without columns", "at least one")
 	}
 	writer := csv.NewWriter(w)
 	if err := writer.Write(f.Names()); err != nil {

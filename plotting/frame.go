@@ -154,18 +154,18 @@ func NewFrame(columns ...Column) (*Frame, error) {
 	for i, c := range columns {
 		where := fmt.Sprintf("column %q", c.name)
 		if c.name == "" {
-			return nil, &Error{fmt.Sprintf("column %d", i), "no name", "one", ""}
+			return nil, refuse(fmt.Sprintf("column %d", i), "no name", "one")
 		}
 		if slices.ContainsFunc(columns[:i], func(other Column) bool { return other.name == c.name }) {
-			return nil, &Error{where, "a second column of that name", "different names", ""}
+			return nil, refuse(where, "a second column of that name", "different names")
 		}
 		if c.len() != columns[0].len() {
-			return nil, &Error{where, fmt.Sprintf("%d values", c.len()),
-				fmt.Sprintf("%d, as in column %q", columns[0].len(), columns[0].name), ""}
+			return nil, refuse(where, fmt.Sprintf("%d values", c.len()),
+				fmt.Sprintf("%d, as in column %q", columns[0].len(), columns[0].name))
 		}
 		for level, name := range c.levels {
 			if slices.Contains(c.levels[:level], name) {
-				return nil, &Error{where, fmt.Sprintf("level %q twice", name), "each level once", ""}
+				return nil, refuse(where, fmt.Sprintf("level %q twice", name), "each level once")
 			}
 		}
 		for row := range c.len() {
@@ -215,7 +215,7 @@ func Values[T Value](f *Frame, column string) ([]T, error) {
 	}
 	values, ok := c.values.([]T)
 	if !ok {
-		return nil, &Error{fmt.Sprintf("column %q", column), fmt.Sprintf("%T", c.values), fmt.Sprintf("%T", values), ""}
+		return nil, refuse(fmt.Sprintf("column %q", column), fmt.Sprintf("%T", c.values), fmt.Sprintf("%T", values))
 	}
 	return values, nil
 }

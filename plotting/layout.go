@@ -41,10 +41,10 @@ type layout struct {
 func (f *figure) place() error {
 	l, theme, labels := &f.layout, f.plot.theme, f.plot.labels
 	if !(theme.Width >= 0 && theme.Width < 1e5 && theme.Height >= 0 && theme.Height < 1e5) {
-		return &Error{"Theme", fmt.Sprintf("a figure of %g × %g pixels", theme.Width, theme.Height), "sizes from 0 to 100000", ""}
+		return refuse("Theme", fmt.Sprintf("a figure of %g × %g pixels", theme.Width, theme.Height), "sizes from 0 to 100000")
 	}
 	if !(theme.XAngle >= 0 && theme.XAngle <= 90) {
-		return &Error{"Theme.XAngle", fmt.Sprint(theme.XAngle), "0 to 90 degrees", ""}
+		return refuse("Theme.XAngle", fmt.Sprint(theme.XAngle), "0 to 90 degrees")
 	}
 	l.xTitle, l.yTitle = cmp.Or(labels.X, f.plot.aes.X), cmp.Or(labels.Y, f.plot.aes.Y)
 	l.width = cmp.Or(theme.Width, 640)
@@ -73,13 +73,13 @@ func (f *figure) place() error {
 		f.chooseTicks(guidesWidth)
 	}
 	if least := l.top + guidesHeight; l.height < least && theme.Height > 0 {
-		return &Error{"Theme.Height", fmt.Sprint(theme.Height), fmt.Sprintf("at least %.0f for the legend, or NoLegend", least), ""}
+		return refuse("Theme.Height", fmt.Sprint(theme.Height), fmt.Sprintf("at least %.0f for the legend, or NoLegend", least))
 	} else if l.height < least {
 		l.height = least
 	}
 	if l.panelWidth < 20 || l.panelHeight < 20 {
-		return &Error{"Theme", fmt.Sprintf("a figure of %.0f × %.0f pixels, so panels of %.0f × %.0f", l.width, l.height, l.panelWidth,
-			l.panelHeight), "panels of at least 20 × 20", ""}
+		return refuse("Theme", fmt.Sprintf("a figure of %.0f × %.0f pixels, so panels of %.0f × %.0f", l.width, l.height, l.panelWidth,
+			l.panelHeight), "panels of at least 20 × 20")
 	}
 	f.aim(0)
 	return nil

@@ -28,11 +28,11 @@ func colouringOf(c Column, where string, scale *FillScale) (*colouring, error) {
 		k.scale = *scale
 	}
 	if !k.scale.Map.valid() {
-		return nil, &Error{where + ", Map", k.scale.Map.String(), "one of the colour maps' constants", ""}
+		return nil, refuse(where+", Map", k.scale.Map.String(), "one of the colour maps' constants")
 	}
 	if c.categorical() {
 		if k.scale.Limits != [2]float64{} {
-			return nil, &Error{where + ", Limits", fmt.Sprint(k.scale.Limits), "none, as the column holds categories", ""}
+			return nil, refuse(where+", Limits", fmt.Sprint(k.scale.Limits), "none, as the column holds categories")
 		}
 		k.levels, k.index = c.factor()
 		k.shades = shadesOf(len(k.levels), scale)
@@ -42,13 +42,13 @@ func colouringOf(c Column, where string, scale *FillScale) (*colouring, error) {
 	for row := range c.len() {
 		v := c.number(row)
 		if !(math.Abs(v) < 1e300) {
-			return nil, &Error{fmt.Sprintf("%s, row %d", where, row), fmt.Sprint(v), "a finite number below 1e300", ""}
+			return nil, refuse(fmt.Sprintf("%s, row %d", where, row), fmt.Sprint(v), "a finite number below 1e300")
 		}
 		low, high = math.Min(low, v), math.Max(high, v)
 	}
 	switch limits := k.scale.Limits; {
 	case limits != [2]float64{} && limits[0] >= limits[1] || limits[0]-limits[0] != 0 || limits[1]-limits[1] != 0:
-		return nil, &Error{where + ", Limits", fmt.Sprint(limits), "a smaller finite number, then a larger one", ""}
+		return nil, refuse(where+", Limits", fmt.Sprint(limits), "a smaller finite number, then a larger one")
 	case limits != [2]float64{}:
 		k.low, k.high, k.below, k.over = limits[0], limits[1], low < limits[0], high > limits[1]
 	case k.scale.Map == RdBu:

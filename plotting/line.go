@@ -62,8 +62,8 @@ func (l Line) Arrange(p *Panel) error {
 			return nil
 		}
 	}
-	return &Error{"Line", fmt.Sprintf("%d rows, none of which belong together", len(p.Rows)),
-		"two rows or more that agree in Group, Colour and Fill", ""}
+	return refuse("Line", fmt.Sprintf("%d rows, none of which belong together", len(p.Rows)),
+		"two rows or more that agree in Group, Colour and Fill")
 }
 
 // Draw implements [Layer].

@@ -23,7 +23,7 @@ func TestPlotRefusals(t *testing.T) {
 		plot    plotting.Plot
 		message string // what the error must say
 	}{
-		"unknown column":        {of(plotting.Aes{X: "stp", Y: "loss"}, plotting.Point{}), `X: got "stp", wanted one of "step", "loss", "zero", "bad", "token"; did you mean "step"?`},
+		"unknown column":        {of(plotting.Aes{X: "stp", Y: "loss"}, plotting.Point{}), `X: got "stp", wanted one of step, loss, zero, bad, token; did you mean "step"?`},
 		"unknown facet":         {of(xy, plotting.Point{}, plotting.FacetWrap{By: "tokn"}), `FacetWrap.By: got "tokn"`},
 		"facet without a name":  {of(xy, plotting.Point{}, plotting.FacetWrap{Columns: 2}), "FacetWrap.By: got no name"},
 		"negative columns":      {of(xy, plotting.Point{}, plotting.FacetWrap{By: "token", Columns: -1}), "FacetWrap.Columns: got -1"},
@@ -78,10 +78,10 @@ func TestFrameRefusals(t *testing.T) {
 		`column "m": got 1 values, wanted 2, as in column "n"`: made(numbers, plotting.NewColumn("m", []int{1})),
 		`column "n": got a second column of that name`:         made(numbers, numbers),
 		`column 0: got no name`:                                made(plotting.NewColumn("", []int{1})),
-		`column "n", row 1: got "2", wanted one of "1"`:        made(numbers.Levels("1")),
+		`column "n", row 1: got "2", wanted one of 1`:          made(numbers.Levels("1")),
 		`level "1" twice`:                                      made(numbers.Levels("1", "1")),
 		`column "n": got []int, wanted []string`:               wrongType,
-		`column: got "m", wanted one of "n"`:                   unknown,
+		`column: got "m", wanted one of n`:                     unknown,
 		`column: got "m", wanted one of`:                       unknownGroup,
 		`CSV: got nothing`:                                     read(""),
 		`wrong number of fields`:                               read("a,b\n1\n"),

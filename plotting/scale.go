@@ -53,13 +53,13 @@ func (s *Scale) numbers(c Column) ([]float64, error) {
 // Number is the number of a quantity. One that the scale has no place for is an error.
 func (s *Scale) Number(v float64) (float64, error) {
 	if !(math.Abs(v) < 1e300) {
-		return 0, &Error{s.where, fmt.Sprint(v), "a finite number below 1e300", ""}
+		return 0, refuse(s.where, fmt.Sprint(v), "a finite number below 1e300")
 	}
 	if !s.log {
 		return v, nil
 	}
 	if v <= 0 {
-		return 0, &Error{s.where, fmt.Sprint(v), "a positive number, as the axis is logarithmic", ""}
+		return 0, refuse(s.where, fmt.Sprint(v), "a positive number, as the axis is logarithmic")
 	}
 	return math.Log10(v), nil
 }

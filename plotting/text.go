@@ -37,8 +37,8 @@ func (t Text) label(r Row) string {
 func (t Text) Arrange(p *Panel) error {
 	for _, r := range p.Rows {
 		if label := t.label(r); strings.Contains(label, "%!") && !strings.Contains(fmt.Sprint(r.Label), "%!") {
-			return &Error{"Text, Format", fmt.Sprintf("%q, which makes %q", t.Format, label),
-				fmt.Sprintf("one verb of package fmt for %T", r.Label), ""}
+			return refuse("Text, Format", fmt.Sprintf("%q, which makes %q", t.Format, label),
+				fmt.Sprintf("one verb of package fmt for %T", r.Label))
 		}
 	}
 	if t.Above {

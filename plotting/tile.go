@@ -30,8 +30,8 @@ func (Tile) Arrange(p *Panel) error {
 	for i := range p.Rows {
 		r := &p.Rows[i]
 		if taken[[2]float64{r.X, r.Y}] {
-			return &Error{"Tile", fmt.Sprintf("two rows at %s, %s", p.X.describe(r.X), p.Y.describe(r.Y)),
-				"one for each place of a panel (a facet may tell them apart)", ""}
+			return refuse("Tile", fmt.Sprintf("two rows at %s, %s", p.X.describe(r.X), p.Y.describe(r.Y)),
+				"one for each place of a panel (a facet may tell them apart)")
 		}
 		taken[[2]float64{r.X, r.Y}] = true
 		r.Width, r.Height = width, height
@@ -93,7 +93,7 @@ const barWidth = 0.9
 // Arrange moves rows that share an X to their places side by side.
 func (Bar) Arrange(p *Panel) error {
 	if p.Y.levels != nil {
-		return &Error{"Bar", p.Y.where + ", which holds categories", "numbers", ""}
+		return refuse("Bar", p.Y.where+", which holds categories", "numbers")
 	}
 	place := barWidth * resolution(p.X, p.Rows, func(r Row) float64 { return r.X })
 	at := map[float64][]*Row{}
@@ -109,7 +109,7 @@ func (Bar) Arrange(p *Panel) error {
 		width := place / float64(len(rows))
 		for i, r := range rows {
 			if i > 0 && rows[i-1].Group == r.Group {
-				return &Error{"Bar", fmt.Sprintf("two rows at %s of the same group", p.X.describe(x)), "a Fill that tells them apart", ""}
+				return refuse("Bar", fmt.Sprintf("two rows at %s of the same group", p.X.describe(x)), "a Fill that tells them apart")
 			}
 			r.X, r.Width = x-place/2+(float64(i)+0.5)*width, width
 		}

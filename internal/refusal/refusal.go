@@ -1,5 +1,5 @@
 // Package refusal is the error with which packages refuse what is wrong with their input. They name it in their documentation:
-// interv.Error and causal.Error are it.
+// interv.Error, causal.Error and plotting.Error are it.
 package refusal
 
 import (

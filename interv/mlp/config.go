@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/govene/govene/internal/activation"
 	"github.com/govene/govene/internal/strict"
 	"github.com/govene/govene/interv"
 )
@@ -36,8 +37,8 @@ func (c *Config) validate() error {
 			return &interv.Error{Where: "mlp.Config", Axis: s.name, Got: fmt.Sprint(s.size), Wanted: "at least 1"}
 		}
 	}
-	if !slices.Contains(activations, c.Activation) {
-		return interv.UnknownName("mlp.Config", "Activation", c.Activation, activations)
+	if !slices.Contains(activation.All, c.Activation) {
+		return interv.UnknownName("mlp.Config", "Activation", c.Activation, activation.All)
 	}
 	return nil
 }

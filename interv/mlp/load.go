@@ -47,14 +47,7 @@ func WithWeights(config Config, weights map[string]*tensors.Tensor) (*Model, err
 func (m *Model) Save(folder string) error { return interv.SaveModel(folder, m.config, m.weights) }
 
 // Load reads a model that Save wrote, or one with the same files made elsewhere.
-func Load(folder string) (*Model, error) {
-	var config Config
-	values, err := interv.LoadModel(folder, &config)
-	if err != nil {
-		return nil, err
-	}
-	return WithWeights(config, values)
-}
+func Load(folder string) (*Model, error) { return interv.LoadModel(folder, WithWeights) }
 
 // MustLoad is Load that panics on an error.
 func MustLoad(folder string) *Model { return must.Of(Load(folder)) }

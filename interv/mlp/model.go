@@ -42,7 +42,7 @@ func (m *Model) Forward(weights, inputs interv.Nodes, tap *interv.Tap) *graph.No
 		}
 		x = at(BlockInput, x)
 		preactivation := at(MLPPreactivation, linear(x, weights, block(layer)))
-		x = at(BlockOutput, at(MLPActivation, m.config.Activation.apply(preactivation)))
+		x = at(BlockOutput, at(MLPActivation, m.config.Activation.Apply(preactivation)))
 	}
 	logits := linear(x, weights, head)
 	if m.config.KeepPositions {

@@ -22,13 +22,13 @@ func EmbedToLogits(x, tokenEmbeddings *Node) *Node {
 	return DotGeneral(x, []int{-1}, nil, tokenEmbeddings, []int{1}, nil)
 }
 
-// Decoder turns token ids into text; tokenizers do.
-type Decoder interface {
+// Tokenizer turns token ids into text.
+type Tokenizer interface {
 	Decode(ids []int) string
 }
 
 // FormatToken is the text of a token with spaces as "_" and line ends as "\n", so that they can be seen.
-func FormatToken(tokenizer Decoder, id int) string {
+func FormatToken(tokenizer Tokenizer, id int) string {
 	return strings.NewReplacer(" ", "_", "\n", `\n`).Replace(tokenizer.Decode([]int{id}))
 }
 
@@ -41,7 +41,7 @@ type TopVal struct {
 
 // TopVals lists the n largest values of a distribution over the vocabulary, largest first, equal ones by id. Fewer than one or
 // more than there are is an error.
-func TopVals(tokenizer Decoder, distribution []float32, n int) (Top, error) {
+func TopVals(tokenizer Tokenizer, distribution []float32, n int) (Top, error) {
 	if n < 1 || n > len(distribution) {
 		return nil, &interv.Error{Where: "TopVals", Axis: "n", Got: fmt.Sprint(n), Wanted: fmt.Sprintf("1 to %d, the vocabulary", len(distribution))}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/govene/govene/internal/activation"
 	"github.com/govene/govene/interv"
 )
 
@@ -76,15 +77,15 @@ type Attention struct {
 	WindowRotary Rotary // of layers with one; the same in most families
 }
 
-// Activation is an elementwise function.
-type Activation string
+// Activation is an elementwise function, under the name that Hugging Face configs have for it.
+type Activation = activation.Function
 
-// The activation functions.
+// The activation functions of transformers' families; Φ is the normal distribution function. A config may name any of package mlp's.
 const (
-	Gelu     Activation = "gelu"      // x·Φ(x), Φ the normal distribution function
-	GeluTanh Activation = "gelu_tanh" // its approximation x/2 · (1 + tanh(√(2/π)·(x + 0.044715x³)))
-	Silu     Activation = "silu"      // x·σ(x)
-	Relu     Activation = "relu"      // max(x, 0)
+	Gelu    = activation.Gelu    // x·Φ(x)
+	GeluNew = activation.GeluNew // x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³))), which approximates Gelu
+	Silu    = activation.Silu    // x·σ(x)
+	Relu    = activation.Relu    // max(x, 0)
 )
 
 // MLP describes the multilayer perceptron of every layer, down(act(up(x))) or, gated, down(act(gate(x)) ⊙ up(x)), or a mixture of
@@ -203,10 +204,9 @@ func (a Attention) validate(layers int) error {
 }
 
 func (m MLP) validate() error {
-	functions := []Activation{Gelu, GeluTanh, Silu, Relu}
 	switch {
-	case m.Experts == 0 && !slices.Contains(functions, m.Activation):
-		return interv.UnknownName("transformer.Config", "MLP.Activation", m.Activation, functions)
+	case m.Experts == 0 && !slices.Contains(activation.All, m.Activation):
+		return interv.UnknownName("transformer.Config", "MLP.Activation", m.Activation, activation.All)
 	case m.Experts < 0:
 		return wrong("MLP.Experts", m.Experts, "at least 0")
 	case m.Experts > 0 && (m.ExpertsPerToken < 1 || m.ExpertsPerToken > m.Experts):

@@ -96,9 +96,9 @@ func TestChangedConfigs(t *testing.T) {
 		t.Run(name, func(t *testing.T) { wanted.Refusal(t, err, "transformer.Config", c.word) })
 	}
 	unknown := tinyConfig("llama")
-	unknown.MLP.Activation = "tanh"
+	unknown.MLP.Activation = "gelu_tanh"
 	_, err = transformer.New(unknown, 1)
-	wanted.Refusal(t, err, "MLP.Activation", `"tanh"`, "gelu_tanh")
+	wanted.Refusal(t, err, "MLP.Activation", `"gelu_tanh"`, "did you mean", "gelu_new")
 }
 
 // What later versions of transformers write says the same.

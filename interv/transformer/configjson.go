@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/govene/govene/internal/activation"
 	"github.com/govene/govene/internal/must"
 	"github.com/govene/govene/internal/nearest"
 	"github.com/govene/govene/interv"
@@ -153,7 +154,8 @@ func (f *fields) refuseQuantized() {
 
 // activations are config.json's names of activation functions.
 var activations = map[string]Activation{
-	"gelu": Gelu, "gelu_new": GeluTanh, "gelu_fast": GeluTanh, "gelu_pytorch_tanh": GeluTanh, "silu": Silu, "swish": Silu, "relu": Relu,
+	"gelu": Gelu, "gelu_new": GeluNew, "gelu_fast": GeluNew, "gelu_pytorch_tanh": GeluNew, "silu": Silu, "swish": Silu, "relu": Relu,
+	"sigmoid": activation.Sigmoid, "tanh": activation.Tanh, "linear": activation.Linear,
 }
 
 func (f *fields) activation(name, missing string) Activation {

@@ -249,7 +249,7 @@ func (l layer) mlp(x *Node) *Node {
 		both := l.linear(gateUpProjection, x)
 		gated, y = features(both, 0, m.Width), features(both, m.Width, 2*m.Width)
 	}
-	h := l.at(MLPActivation, m.Activation.apply(gated))
+	h := l.at(MLPActivation, m.Activation.Apply(gated))
 	if m.Gated {
 		h = Mul(h, l.tap.Rows(y))
 	}

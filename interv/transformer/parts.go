@@ -1,10 +1,6 @@
 package transformer
 
-import (
-	"math"
-
-	. "github.com/gomlx/gomlx/core/graph"
-)
+import . "github.com/gomlx/gomlx/core/graph"
 
 // linear is W x + b for a part of the layer; b may be missing.
 func (l layer) linear(p part, x *Node) *Node {
@@ -59,20 +55,6 @@ func along(features, x *Node, axes []int) *Node {
 		dimensions[(axis+x.Rank())%x.Rank()] = x.Shape().Dim(axis)
 	}
 	return Reshape(features, dimensions...)
-}
-
-// apply applies the activation function.
-func (a Activation) apply(x *Node) *Node {
-	switch a {
-	case Gelu:
-		return Mul(x, MulScalar(OnePlus(Erf(MulScalar(x, math.Sqrt2/2))), 0.5))
-	case GeluTanh:
-		inner := MulScalar(Mul(x, OnePlus(MulScalar(Square(x), 0.044715))), math.Sqrt(2/math.Pi))
-		return Mul(x, MulScalar(OnePlus(Tanh(inner)), 0.5))
-	case Silu:
-		return Mul(x, Sigmoid(x))
-	}
-	return MaxScalar(x, 0)
 }
 
 // capped is c·tanh(x/c); x itself for c = 0.
