@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"golang.org/x/text/unicode/norm"
-
 	"github.com/govene/govene/internal/strict"
 )
 
@@ -84,25 +82,6 @@ func replace(p piece, old, with string) piece {
 	}
 }
 
-// compose brings a piece into a Unicode normal form. What changes came from the whole of its segment.
-func compose(p piece, form norm.Form) piece {
-	if form.IsNormalString(p.text) {
-		return p
-	}
-	var b builder
-	var segments norm.Iter
-	segments.InitString(form, p.text)
-	for at := 0; !segments.Done(); at = segments.Pos() {
-		segment := string(segments.Next())
-		if end := segments.Pos(); segment == p.text[at:end] {
-			b.keep(p.cut(at, end))
-		} else {
-			b.add(segment, p.from[at], p.to[end-1])
-		}
-	}
-	return b.piece()
-}
-
 // normalizer changes a piece before it is split.
 type normalizer func(piece) piece
 
@@ -117,7 +96,6 @@ func parseNormalizer(text json.RawMessage) (normalizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	forms := map[string]norm.Form{"NFC": norm.NFC, "NFD": norm.NFD, "NFKC": norm.NFKC, "NFKD": norm.NFKD}
 	form, isForm := forms[kind]
 	if !isForm && kind != "Prepend" && kind != "Replace" {
 		return nil, unsupported(kind, "NFC", "NFD", "NFKC", "NFKD", "Prepend", "Replace", "Sequence")
@@ -135,7 +113,7 @@ func parseNormalizer(text json.RawMessage) (normalizer, error) {
 		}
 		return func(p piece) piece { return replace(p, old, n.Content) }, nil
 	}
-	return func(p piece) piece { return compose(p, form) }, nil
+	return form.apply, nil
 }
 
 func (t *Tokenizer) normalize(p piece) piece {
