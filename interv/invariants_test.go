@@ -317,9 +317,14 @@ func TestUnitsTogetherNeedNotLieAlike(t *testing.T) {
 	wantDifferent(t, want, flat(with(interv.Vanilla{}, 0).MustForward(call.Base)))
 	wantClose(t, "rotated", flat(with(interv.RotatedSpace{}, 2).MustRun(call).Output), want, 1e-5)
 
+	first := exchange(call.Base["inputs_embeds"], call.Sources[0]["inputs_embeds"], [][]int{{0}, {0, 1}, {}}, [][]int{{0}, {0, 2}, {}})
+	first.Locations[0] = first.Locations[0].Heads([][]int{{0, 1}, {1}, {}}, [][]int{{0, 1}, {0}, {}})
+	wantClose(t, "from the first unit of all to the first", flat(with(interv.RotatedSpace{}, 2).MustRun(first).Output),
+		flat(with(interv.Vanilla{}, 0).MustRun(first).Output), 1e-5)
+
 	masked := with(interv.SigmoidMask{}, 2)
 	must(t, masked.SetParameters(map[string]*tensors.Tensor{"0.mask": tensors.FromValue([]float32{9, 9, 9, -9, -9, -9})}))
-	first := exchange(call.Base["inputs_embeds"], call.Sources[0]["inputs_embeds"], [][]int{{2}, {0}, {}}, [][]int{{1}, {0}, {}})
+	first = exchange(call.Base["inputs_embeds"], call.Sources[0]["inputs_embeds"], [][]int{{2}, {0}, {}}, [][]int{{1}, {0}, {}})
 	first.Locations[0] = first.Locations[0].Heads([][]int{{1}, {1}, {}}, [][]int{{0}, {0}, {}})
 	wantClose(t, "the first of both units", flat(masked.MustRun(call).Output), flat(with(interv.Vanilla{}, 0).MustRun(first).Output), 1e-5)
 

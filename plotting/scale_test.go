@@ -26,6 +26,9 @@ func TestTicks(t *testing.T) {
 		{Scale{low: -3, high: 0, margin: 0.05, log: true}, 6, "0.001 0.01 0.1 1"},
 		{Scale{low: -8, high: 0, margin: 0.05, log: true}, 6, "10⁻⁸ 10⁻⁶ 10⁻⁴ 10⁻² 10⁰"},
 		{Scale{low: 0, high: 1, margin: 0.05, log: true}, 6, "1 2 5 10"},
+		{Scale{low: -8, high: -6.6, margin: 0, log: true}, 6, "10⁻⁸ 2×10⁻⁸ 5×10⁻⁸ 10⁻⁷ 2×10⁻⁷"},
+		{Scale{low: 5, high: 6.8, margin: 0, log: true}, 6, "10⁵ 2×10⁵ 5×10⁵ 10⁶ 2×10⁶ 5×10⁶"},
+		{Scale{low: -0.8, high: 0.4, margin: 0, log: true}, 6, "0.2 0.5 1 2"},
 		{Scale{low: 2, high: 2.3, margin: 0.05, log: true}, 6, "100 120 140 160 180 200"},
 		{Scale{levels: []string{"b", "a"}}, 1, "b a"},
 	} {
