@@ -5,6 +5,9 @@
 // is an error. The Go backend is always taken as [GoSequential], because its default configuration can deadlock when large matrix
 // products run concurrently.
 //
+// Every backend computes in full precision. On CUDA, GOMLX_BACKEND=xla:cuda,tf32=true asks for TF32, which is faster and off by 1e-3;
+// what rotations compute stays in full precision there.
+//
 // Nothing is printed, downloaded or installed here. What was chosen, and why, is a [Choice] that the caller shows:
 //
 //	engine, choice, err := backend.New()
@@ -48,9 +51,10 @@ type Choice struct {
 	Why  string // one line
 }
 
-// String returns one line such as "go:ops_sequential (pure Go): GOMLX_BACKEND names it".
+// String returns one line such as "go:ops_sequential (pure Go): GOMLX_BACKEND names it"; where a device has more than one precision, as
+// CUDA's have, it says which: "xla:cuda,tf32=false (XLA, full precision): …".
 func (c Choice) String() string {
-	kind := "XLA"
+	kind := "XLA" + precision(c.Name)
 	if engineOf(c.Name) == "go" {
 		kind = "pure Go"
 	}
@@ -94,7 +98,8 @@ func (n Parameters) Choose() (Choice, error) {
 		return Choice{GoSequential, err.Error()}, nil
 	}
 	best := plugins[0]
-	return Choice{"xla:" + best.name, "found the plugin " + best.path}, nil
+	full, err := inFullPrecision("xla:"+best.name, best.name)
+	return Choice{full, "found the plugin " + best.path}, err
 }
 
 // MustChoose is Choose for notebooks: it panics on an error.
@@ -139,7 +144,11 @@ func named(name string) (Choice, error) {
 	}
 	pluginName, _, _ := strings.Cut(config, ",")
 	if strings.ContainsAny(pluginName, `/\`) { // a path
-		return Choice{name, compute.ConfigEnvVar + " names it"}, nil
+		full, err := inFullPrecision(name, pluginName)
+		if err != nil {
+			return wrong("%w", err)
+		}
+		return Choice{full, compute.ConfigEnvVar + " names it"}, nil
 	}
 	plugins, err := findPlugins()
 	if err != nil {
@@ -148,7 +157,11 @@ func named(name string) (Choice, error) {
 	var names []string
 	for _, found := range plugins {
 		if pluginName == "" || found.name == pluginName || strings.HasPrefix(found.name, pluginName+"_v") {
-			return Choice{name, compute.ConfigEnvVar + " names it; the plugin is " + found.path}, nil
+			full, err := inFullPrecision(name, found.name)
+			if err != nil {
+				return wrong("%w", err)
+			}
+			return Choice{full, compute.ConfigEnvVar + " names it; the plugin is " + found.path}, nil
 		}
 		names = append(names, found.name)
 	}

@@ -121,7 +121,7 @@ func blend(selected, from, to *Node) *Node {
 }
 
 // project multiplies the last axis of x by matrix: [batch, …, d] × [d, r] → [batch, …, r].
-func project(x, matrix *Node) *Node { return DotGeneral(x, []int{-1}, nil, matrix, []int{0}, nil) }
+func project(x, matrix *Node) *Node { return product(x, []int{-1}, matrix, []int{0}) }
 
 // unproject multiplies the last axis of z by the transpose of matrix: [batch, …, r] × [d, r]ᵀ → [batch, …, d].
-func unproject(z, matrix *Node) *Node { return DotGeneral(z, []int{-1}, nil, matrix, []int{1}, nil) }
+func unproject(z, matrix *Node) *Node { return product(z, []int{-1}, matrix, []int{1}) }

@@ -94,8 +94,8 @@ func addScaled(x []float64, factor float64, y []float64) {
 // tangent projects the gradient g of an orthonormal r, both [d, k], on the directions in which r can move:
 // G − R (RᵀG + GᵀR)/2.
 func tangent(r, g *Node) *Node {
-	product := DotGeneral(r, []int{0}, nil, g, []int{0}, nil)
-	symmetric := MulScalar(Add(product, Transpose(product, 0, 1)), 0.5)
+	both := product(r, []int{0}, g, []int{0})
+	symmetric := MulScalar(Add(both, Transpose(both, 0, 1)), 0.5)
 	return Sub(g, project(r, symmetric))
 }
 
@@ -106,7 +106,7 @@ func tangent(r, g *Node) *Node {
 // the iteration ends before the columns are orthonormal has not converged. It has no gradient.
 func retract(x *Node) (retracted, converged *Node) {
 	g, size := x.Graph(), x.Shape().Dim(1)
-	gramOf := func(x *Node) *Node { return DotGeneral(x, []int{0}, nil, x, []int{0}, nil) }
+	gramOf := func(x *Node) *Node { return product(x, []int{0}, x, []int{0}) }
 	iterate := func(x, gram, a, b *Node) *Node { return Sub(Mul(x, a), Mul(project(x, gram), b)) }
 	gram := gramOf(x)
 	largest := ReduceAllMax(ReduceSum(Abs(gram), 1)) // at least the square of each singular value
@@ -129,7 +129,7 @@ func retract(x *Node) (retracted, converged *Node) {
 	}
 	goOn := within(func(round, _, rounds, _, gram, identity, _, _, bound *Node) []*Node {
 		error := Sub(gram, identity)
-		squares := DotGeneral(error, []int{0, 1}, nil, error, []int{0, 1}, nil)
+		squares := product(error, []int{0, 1}, error, []int{0, 1})
 		return []*Node{LogicalAnd(GreaterThan(squares, bound), LessThan(round, rounds))}
 	})
 	once := within(func(round, one, rounds, x, gram, identity, a, b, bound *Node) []*Node {

@@ -1,0 +1,72 @@
+package backend
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Full precision is what every backend computes in unless its name asks for less. On CUDA that takes a setting: left to itself, go-xla
+// multiplies matrices of float32 in TF32, which keeps 10 bits of the fraction, and results are off by 1e-3.
+
+// tf32 is go-xla's setting: "xla:cuda,tf32=true" asks for TF32.
+const tf32 = "tf32"
+
+// inFullPrecision is the configuration name of an XLA backend that loads the given plugin, with full precision where name does not
+// say which. TF32 on another device than CUDA's is an error: there is none.
+func inFullPrecision(name, plugin string) (string, error) {
+	asked, set, err := asksForTF32(name)
+	switch isCUDA := onCUDA(plugin); {
+	case err != nil:
+		return "", err
+	case asked && !isCUDA:
+		return "", fmt.Errorf("the plugin %s has no TF32: CUDA's alone has", plugin)
+	case set || !isCUDA:
+		return name, nil
+	}
+	engine, settings, _ := strings.Cut(name, ":")
+	if settings == "" || strings.HasPrefix(settings, ",") {
+		settings = plugin + settings
+	}
+	return engine + ":" + settings + "," + tf32 + "=false", nil
+}
+
+// asksForTF32 reads the setting as go-xla does.
+func asksForTF32(name string) (asked, set bool, err error) {
+	_, settings, _ := strings.Cut(name, ":")
+	parts := strings.Split(settings, ",")[1:]
+	if slices.Contains(parts, "no"+tf32) {
+		return false, true, nil
+	}
+	for _, part := range parts {
+		key, value, hasValue := strings.Cut(part, "=")
+		if key != tf32 {
+			continue
+		}
+		set = true
+		if asked = true; hasValue && value != "" {
+			if asked, err = strconv.ParseBool(value); err != nil {
+				return false, true, fmt.Errorf("%s: want true or false", part)
+			}
+		}
+	}
+	return asked, set, nil
+}
+
+// onCUDA tells by its name or path whether a plugin is CUDA's, as go-xla does.
+func onCUDA(plugin string) bool {
+	name := strings.ToLower(plugin)
+	return strings.Contains(name, "cuda") || strings.Contains(name, "nvidia")
+}
+
+// precision says in words what the backend of a name computes in, where there is a choice.
+func precision(name string) string {
+	switch asked, set, err := asksForTF32(name); {
+	case !set || err != nil:
+		return ""
+	case asked:
+		return ", TF32"
+	}
+	return ", full precision"
+}
