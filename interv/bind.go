@@ -18,6 +18,8 @@ type bound struct {
 	call    Call
 	runs    []boundRun // in the order in which they are built; the last is the base's
 	actions []action   // one a representation
+
+	readings []boundReading // one a metric
 }
 
 // boundRun is one run of the model. In parallel mode groups that are given the same tensors share one.
@@ -68,7 +70,10 @@ func (iv *Intervenable) bind(call Call) (*bound, error) {
 			return nil, Within(where(i, p.Representation), err)
 		}
 	}
-	return b, b.checkChain(iv.plan)
+	if err := b.checkChain(iv.plan); err != nil {
+		return nil, err
+	}
+	return b, b.bindMetrics(iv)
 }
 
 // checkChain refuses an edit, in serial mode, of a run that no later link of the chain reads.

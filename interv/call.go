@@ -32,7 +32,12 @@ type Call struct {
 	// Labels are what a [Loss] finds in its Outcome's Labels.
 	Labels Inputs
 
-	// WithBase asks for the model's clean output on Base too.
+	// Metrics measure the counterfactual output where it is computed. The outputs themselves then stay there: Result.Output and BaseOutput
+	// are nil unless WithOutput asks for them.
+	Metrics    []Measure
+	WithOutput bool
+
+	// WithBase asks for the model's clean output on Base too or, with Metrics, for what they say of it.
 	WithBase bool
 }
 

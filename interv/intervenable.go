@@ -28,6 +28,7 @@ type Intervenable struct {
 
 	mu       sync.Mutex
 	programs map[string]*compilation
+	outputs  sync.Map      // of OutputShape, by the shapes of inputs
 	chunked  *Intervenable // for generation; nil before the first
 
 	calls, compiled, compiling atomic.Int64
@@ -108,8 +109,9 @@ func checkBoth(backend compute.Backend, model Model) error {
 
 // Result is what a call returns. Its tensors are the caller's.
 type Result struct {
-	Output     *tensors.Tensor // the counterfactual output, [batch, …]
+	Output     *tensors.Tensor // the counterfactual output, [batch, …]; nil if the call has metrics, and no WithOutput
 	BaseOutput *tensors.Tensor // the clean output on the base, if the call asked for it
+	Metrics    []Measured      // what the call's metrics returned, in their order
 	Collected  []Collected     // what each Collect that took part returned, in config order
 }
 
@@ -212,11 +214,14 @@ func (iv *Intervenable) compilation(key string) *compilation {
 
 // result hands out what a program returns of the call itself.
 func (iv *Intervenable) result(b *bound, o *outputs, results []*tensors.Tensor) *Result {
-	r := &Result{Output: results[0]}
-	results = results[1:]
+	r := &Result{}
+	if o.output {
+		r.Output, results = results[0], results[1:]
+	}
 	if o.base {
 		r.BaseOutput, results = results[0], results[1:]
 	}
+	r.Metrics, results = b.measured(results)
 	for k, i := range o.collected {
 		r.Collected = append(r.Collected, Collected{iv.plan.title(i), results[k], b.actions[i].each})
 	}

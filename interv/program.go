@@ -33,7 +33,8 @@ type execution struct {
 
 // outputs counts what a program returns, in this order.
 type outputs struct {
-	base      bool  // the clean output follows the counterfactual one
+	output    bool  // the counterfactual output is the first
+	base      bool  // the clean output follows
 	collected []int // the representations that collect
 	task      int   // how many the task added
 }
@@ -47,7 +48,8 @@ type task interface {
 
 // signature is what of the bound call decides the program: shapes, what takes part, and which runs are shared.
 func (b *bound) signature() string {
-	text := strconv.AppendBool(nil, b.call.WithBase)
+	text := strconv.AppendBool(strconv.AppendBool(nil, b.call.WithBase), b.call.WithOutput)
+	text = b.appendMetrics(text)
 	for _, run := range b.runs {
 		text = appendShapes(append(text, " run"...), run.inputs)
 	}
@@ -104,12 +106,18 @@ type stateful interface {
 }
 
 // forward adds a run of the model to the graph.
-func (build *builder) forward(inputs Nodes, tap *Tap) (output *Node) {
-	if model, ok := build.iv.model.(stateful); ok {
-		output, build.state = model.forwardState(build.weights, inputs, tap)
-		return output
+func (build *builder) forward(inputs Nodes, tap *Tap) *Node {
+	output, state := forward(build.iv.model, build.weights, inputs, tap)
+	build.state = state
+	return output
+}
+
+// forward adds a run of a model to the graph of weights; state is nil of one that has none.
+func forward(model Model, weights, inputs Nodes, tap *Tap) (output *Node, state Nodes) {
+	if model, ok := model.(stateful); ok {
+		return model.forwardState(weights, inputs, tap)
 	}
-	return build.iv.model.Forward(build.weights, inputs, tap)
+	return model.Forward(weights, inputs, tap), nil
 }
 
 // compile builds and compiles the program for calls like b and a task, which may be nil.
@@ -146,11 +154,21 @@ func (build *builder) everything(t task) []*Node {
 	for i, r := range runs {
 		outcome.Output = r.add(i == base)
 	}
-	results := []*Node{outcome.Output}
-	if out.base = b.call.WithBase; out.base {
-		outcome.BaseOutput = build.forward(runs[base].inputs, nil)
-		results = append(results, outcome.BaseOutput)
+	var results []*Node
+	if out.output = len(b.readings) == 0 || b.call.WithOutput; out.output {
+		results = append(results, outcome.Output)
 	}
+	var clean *Node
+	if b.readsClean() {
+		clean, _ = forward(iv.model, build.weights, runs[base].inputs, nil)
+	}
+	if b.call.WithBase {
+		outcome.BaseOutput = clean
+	}
+	if out.base = b.call.WithBase && out.output; out.base {
+		results = append(results, clean)
+	}
+	results = append(results, build.metrics(outcome.Output, clean)...)
 	for _, r := range runs {
 		r.checkFired()
 	}
