@@ -3,6 +3,8 @@ package interv
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 // Component names a kind of activation in a model, such as "mlp_output" or "cell_output". Models declare theirs as constants.
@@ -33,8 +35,9 @@ const (
 type Sites struct {
 	Component Component
 	Layers    int       // the component exists in layers 0 to Layers-1
+	Only      []int     // or, of these, only in those listed, ascending; nil for all
 	Width     int       // size of the last axis; 0 if it varies with the run, as that of attention weights
-	Heads     int       // size of the head axis, 0 for none
+	Heads     int       // size of the axis of heads, or of whatever else comes in kinds, such as experts; 0 for none
 	Units     []Unit    // the units a location may count in; the first is the default
 	Stepwise  bool      // computed and announced one position at a time, as in a recurrent cell
 	Input     Component // what the module whose output this is has as its input, of the same width; empty if it is no module's
@@ -57,11 +60,33 @@ func (c Catalogue) Find(site Site) (Sites, error) {
 		}
 		return Sites{}, UnknownName(c.Model, "component", site.Component, components)
 	}
-	if found := c.Sites[i]; site.Layer >= 0 && site.Layer < found.Layers {
+	if found := c.Sites[i]; found.in(site.Layer) {
 		return found, nil
 	}
-	return Sites{}, &Error{Where: c.Model, Axis: "layer of " + string(site.Component),
-		Got: fmt.Sprint(site.Layer), Wanted: fmt.Sprintf("0 to %d", c.Sites[i].Layers-1)}
+	return Sites{}, &Error{Where: c.Model, Axis: "layer of " + string(site.Component), Got: fmt.Sprint(site.Layer), Wanted: c.Sites[i].layers()}
+}
+
+// in tells whether a layer has the component.
+func (s Sites) in(layer int) bool {
+	return layer >= 0 && layer < s.Layers && (s.Only == nil || slices.Contains(s.Only, layer))
+}
+
+// layers lists the layers that have the component, for messages: "0 to 11", "1, 3 or 5".
+func (s Sites) layers() string {
+	if s.Only == nil {
+		return fmt.Sprintf("0 to %d", s.Layers-1)
+	}
+	var text strings.Builder
+	for i, layer := range s.Only {
+		switch {
+		case i > 0 && i == len(s.Only)-1:
+			text.WriteString(" or ")
+		case i > 0:
+			text.WriteString(", ")
+		}
+		text.WriteString(strconv.Itoa(layer))
+	}
+	return text.String()
 }
 
 // All lists every site, layer by layer.
@@ -73,7 +98,7 @@ func (c Catalogue) All() []Site {
 	}
 	for layer := range layers {
 		for _, s := range c.Sites {
-			if layer < s.Layers {
+			if s.in(layer) {
 				all = append(all, Site{layer, s.Component})
 			}
 		}

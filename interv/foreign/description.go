@@ -155,6 +155,8 @@ func (s *Sites) check(d *Description) error {
 		return &interv.Error{Axis: "Find", Got: "nil", Wanted: "a selector, such as foreign.Alias"}
 	case s.Layers < 1:
 		return &interv.Error{Axis: "Layers", Got: fmt.Sprint(s.Layers), Wanted: "at least 1"}
+	case s.Only != nil && !s.ascending():
+		return &interv.Error{Axis: "Only", Got: fmt.Sprint(s.Only), Wanted: fmt.Sprintf("some of the layers 0 to %d, ascending", s.Layers-1)}
 	case s.Width < 0 || s.Heads < 0 || s.Stepwise && s.Heads > 0:
 		return &interv.Error{Axis: "Width, Heads, Stepwise", Got: fmt.Sprintf("%d, %d, %t", s.Width, s.Heads, s.Stepwise),
 			Wanted: "sizes, and no heads at a stepwise site"}
@@ -162,6 +164,18 @@ func (s *Sites) check(d *Description) error {
 		return &interv.Error{Axis: "Dims", Got: "none", Wanted: "the node's shape, as a width of 0 does not tell it"}
 	}
 	return s.checkDims(d)
+}
+
+// ascending tells whether Only lists some of the layers in order.
+func (s *Sites) ascending() bool {
+	before := -1
+	for _, layer := range s.Only {
+		if layer <= before {
+			return false
+		}
+		before = layer
+	}
+	return 0 <= before && before < s.Layers
 }
 
 // checkDims refuses a shape that cannot be seen as the announced one. Sizes are compared at two extents, which products of dimensions
