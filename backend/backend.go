@@ -63,12 +63,18 @@ func (c Choice) String() string {
 
 // New makes the backend chosen.
 func (c Choice) New() (compute.Backend, error) {
-	engine, err := compute.NewWithConfig(c.Name)
+	var engine compute.Backend
+	var err error
+	withSignalsBlocked(func() { engine, err = compute.NewWithConfig(c.Name) })
+	onceLoaded()
 	if err != nil {
 		return nil, fmt.Errorf("backend %s: %w; %s=%s goes on without it", c.Name, err, compute.ConfigEnvVar, GoSequential)
 	}
 	return engine, nil
 }
+
+// onceLoaded is what there is to do when XLA's plugin has been loaded.
+var onceLoaded = func() {}
 
 // Choose chooses for a model of unknown size, without making the backend.
 func Choose() (Choice, error) { return Parameters(0).Choose() }

@@ -28,6 +28,7 @@ var findPlugins = sync.OnceValues(func() (found []plugin, err error) {
 			found, err = nil, brokenPlugin(r)
 		}
 	}()
+	defer onceLoaded()
 	for name, path := range pjrt.AvailablePlugins() {
 		found = append(found, plugin{name, path})
 	}

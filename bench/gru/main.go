@@ -11,6 +11,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 
 	"github.com/govene/govene/backend"
+	"github.com/govene/govene/bench/internal/profile"
 	"github.com/govene/govene/bench/internal/timing"
 	"github.com/govene/govene/internal/draw"
 	"github.com/govene/govene/interv"
@@ -20,6 +21,7 @@ import (
 func main() {
 	count := flag.Int("n", 2000, "calls to time")
 	flag.Parse()
+	defer profile.Start()()
 	engine, choice, err := backend.New()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -21,6 +21,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/backend"
+	"github.com/govene/govene/bench/internal/profile"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/mlp"
 )
@@ -43,6 +44,7 @@ func main() {
 	ranks := flag.String("ranks", "1,16,128,768", "of the rotations")
 	steps := flag.Int("steps", 200, "to take with each rank")
 	flag.Parse()
+	defer profile.Start()()
 	choice := backend.MustChoose()
 	for _, text := range strings.Split(*ranks, ",") {
 		rank, err := strconv.Atoi(text)

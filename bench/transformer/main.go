@@ -11,6 +11,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/backend"
+	"github.com/govene/govene/bench/internal/profile"
 	"github.com/govene/govene/bench/internal/timing"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/transformer"
@@ -25,6 +26,7 @@ const (
 func main() {
 	count := flag.Int("n", 10, "calls to time")
 	flag.Parse()
+	defer profile.Start()()
 	choice := backend.MustChoose()
 	engine, err := choice.New()
 	if err != nil {
