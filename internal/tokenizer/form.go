@@ -8,7 +8,7 @@ import (
 
 // form is a Unicode normal form. It takes from x/text what single characters decompose to and which pairs compose; the walk over a text is
 // its own, as x/text keeps no account of where characters came from, and breaks sequences of more than 30 combining characters with one of
-// its own, which the library that made the file does not. https://www.unicode.org/reports/tr15/
+// its own, which the library that made the file does not. Characters newer than that library's forms are passed by. https://www.unicode.org/reports/tr15/
 type form struct {
 	whole      norm.Form // the form itself
 	decomposed norm.Form // the form without the last step, composition
@@ -44,8 +44,9 @@ func (f form) apply(p piece) piece {
 func (f form) segment(text string, start int) (end int) {
 	_, size := utf8.DecodeRuneInString(text[start:])
 	for end = start + size; end < len(text); end += size {
-		_, size = utf8.DecodeRuneInString(text[end:])
-		if norm.NFC.PropertiesString(f.decomposed.String(text[end : end+size])).BoundaryBefore() {
+		var r rune
+		r, size = utf8.DecodeRuneInString(text[end:])
+		if norm.NFC.PropertiesString(f.decompose(r)).BoundaryBefore() {
 			break // what begins here combines with nothing before it
 		}
 	}
@@ -56,7 +57,7 @@ func (f form) segment(text string, start int) (end int) {
 func (f form) text(segment string) string {
 	var runes []rune
 	for _, r := range segment {
-		runes = append(runes, []rune(f.decomposed.String(string(r)))...)
+		runes = append(runes, []rune(f.decompose(r))...)
 	}
 	reorder(runes)
 	if f.composes {
@@ -65,14 +66,27 @@ func (f form) text(segment string) string {
 	return string(runes)
 }
 
-// class is the canonical combining class of a decomposed character, 0 for one that others combine with.
-func class(r rune) uint8 { return norm.NFD.PropertiesString(string(r)).CCC() }
+// decompose is what a character decomposes to.
+func (f form) decompose(r rune) string {
+	if !changes(r) {
+		return string(r)
+	}
+	return f.decomposed.String(string(r))
+}
+
+// combining is the canonical combining class of a decomposed character, 0 for one that others combine with.
+func combining(r rune) int {
+	if !changes(r) {
+		return 0
+	}
+	return int(norm.NFD.PropertiesString(string(r)).CCC())
+}
 
 // reorder sorts each run of combining characters by class; equal ones keep their order.
 func reorder(runes []rune) {
 	for i, r := range runes {
-		if of := class(r); of > 0 {
-			for ; i > 0 && class(runes[i-1]) > of; i-- {
+		if of := combining(r); of > 0 {
+			for ; i > 0 && combining(runes[i-1]) > of; i-- {
 				runes[i-1], runes[i] = runes[i], runes[i-1]
 			}
 		}
@@ -85,7 +99,7 @@ func compose(runes []rune) []rune {
 	const nothing = -1
 	composed, base, between := runes[:0], nothing, nothing
 	for _, r := range runes {
-		of := int(class(r))
+		of := combining(r)
 		if base >= 0 && between < of {
 			if both, ok := pairOf(composed[base], r); ok {
 				composed[base] = both
@@ -108,5 +122,5 @@ func pairOf(first, second rune) (rune, bool) {
 	text := string([]rune{first, second})
 	composed := norm.NFC.String(text)
 	r, size := utf8.DecodeRuneInString(composed)
-	return r, size == len(composed) && norm.NFD.String(composed) == norm.NFD.String(text)
+	return r, size == len(composed) && changes(r) && norm.NFD.String(composed) == norm.NFD.String(text)
 }

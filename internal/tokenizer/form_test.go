@@ -19,10 +19,8 @@ func expected(t *testing.T, name, text string) {
 	t.Helper()
 	got := forms[name].apply(whole(text))
 	want := forms[name].whole.String(text)
-	if mistaken := forms[name].decomposed.String(want) != forms[name].decomposed.String(text); mistaken && forms[name].composes {
-		want = got.text // see pairOf
-	}
-	if got.text != want {
+	mistaken := forms[name].composes && forms[name].decomposed.String(want) != forms[name].decomposed.String(text) // see pairOf
+	if !mistaken && !strings.ContainsFunc(text, newer) && got.text != want {
 		t.Fatalf("%s of %+q: got %+q, wanted %+q", name, text, got.text, want)
 	}
 	start, end := 0, 0
@@ -32,6 +30,12 @@ func expected(t *testing.T, name, text string) {
 		}
 		start, end = got.from[i], got.to[i]
 	}
+}
+
+// newer tells whether x/text does something to a character that the tables do not know, and which they pass by.
+func newer(r rune) bool {
+	p := norm.NFKD.PropertiesString(string(r))
+	return !changes(r) && (p.Decomposition() != nil || p.CCC() != 0)
 }
 
 // Each character alone, and after and before others that it may compose with.

@@ -120,7 +120,7 @@ func translate(text string) (string, error) {
 var (
 	group      = regexp.MustCompile(`^\(\?i?:`)
 	quantifier = regexp.MustCompile(`^([?*+]|\{[0-9]+(,[0-9]*)?\})`)
-	property   = regexp.MustCompile(`^\\[pP](\{\^?[A-Za-z_]+\}|[A-Z])`)
+	named      = regexp.MustCompile(`^\\[pP](?:\{(\^?)([A-Za-z_]+)\}|([A-Z]))`)
 )
 
 // translateEscape rewrites an escape at the start of a text, and returns its length there.
@@ -136,10 +136,10 @@ func translateEscape(text string, class bool) (written string, length int, err e
 	case c == 'S' && !class:
 		return "[^" + whiteSpace + "]", 2, nil
 	case c == 'd':
-		return `\p{Nd}`, 2, nil
+		return translateProperty("Nd", false, class, 2)
 	case c == 'p' || c == 'P':
-		if found := property.FindString(text); found != "" {
-			return found, len(found), nil
+		if found := named.FindStringSubmatch(text); found != nil {
+			return translateProperty(found[2]+found[3], (c == 'P') != (found[1] == "^"), class, len(found[0]))
 		}
 	case c == 'r' || c == 'n' || c == 't' || c == 'f' || c == 'v':
 		return text[:2], 2, nil
@@ -147,4 +147,19 @@ func translateEscape(text string, class bool) (written string, length int, err e
 		return text[:2], 2, nil
 	}
 	return "", 0, fmt.Errorf(`got %.2q, wanted one of \s, \S, \d, \p{…}, \r, \n, \t, \f, \v and escaped punctuation`, text)
+}
+
+// translateProperty writes the characters of a category or script, or all others, as a class or into one.
+func translateProperty(name string, negated, within bool, length int) (string, int, error) {
+	list, err := property(name)
+	if err != nil {
+		return "", 0, err
+	}
+	if negated {
+		list = others(list)
+	}
+	if within {
+		return class(list), length, nil
+	}
+	return "[" + class(list) + "]", length, nil
 }

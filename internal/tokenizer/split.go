@@ -38,7 +38,7 @@ func parseSplitter(text json.RawMessage) (splitter, error) {
 		if d.Individual {
 			behavior = "Isolated"
 		}
-		return func(p piece) []piece { return p.split(runes(p.text, unicode.IsNumber), behavior, false) }, err
+		return func(p piece) []piece { return p.split(runes(p.text, isNumber), behavior, false) }, err
 	case "WhitespaceSplit":
 		return func(p piece) []piece { return p.split(runes(p.text, unicode.IsSpace), "Removed", false) }, nil
 	}
