@@ -178,6 +178,19 @@ func (iv *Intervenable) MustForward(inputs Inputs) *tensors.Tensor {
 	return must.Of(iv.Forward(inputs))
 }
 
+// Measure runs the model on inputs without any intervention and measures its output.
+func (iv *Intervenable) Measure(inputs Inputs, metrics ...Measure) (*Result, error) {
+	if len(metrics) == 0 {
+		return nil, &Error{Where: "measuring", Axis: "metrics", Got: "none", Wanted: "at least one"}
+	}
+	return iv.Run(Call{Base: inputs, Locations: make([]*Location, len(iv.plan.representations)), Metrics: metrics})
+}
+
+// MustMeasure is Measure that panics on an error.
+func (iv *Intervenable) MustMeasure(inputs Inputs, metrics ...Measure) *Result {
+	return must.Of(iv.Measure(inputs, metrics...))
+}
+
 // run binds the call, finds or compiles its program and executes that. It returns what the task added, too; the task may be nil, and
 // is fed extra tensors.
 func (iv *Intervenable) run(call Call, t task, extra []*tensors.Tensor) (*Result, []*tensors.Tensor, error) {

@@ -89,10 +89,16 @@ type Measure struct {
 
 // title is what the measure's value is found by.
 func (m Measure) title() string {
-	if m.Name == "" && m.Metric != nil {
+	if m.Name == "" && m.there() {
 		return m.Metric.Name()
 	}
 	return m.Name
+}
+
+// there tells whether there is a metric, and not a pointer to none.
+func (m Measure) there() bool {
+	value := reflect.ValueOf(m.Metric)
+	return m.Metric != nil && !(value.Kind() == reflect.Pointer && value.IsNil())
 }
 
 // Reading is a [Measure] checked for a batch of runs.
@@ -107,7 +113,7 @@ type Reading struct {
 func (m Measure) Read(extent Extent, output shapes.Shape) (Reading, error) {
 	r := Reading{Measure: m}
 	where := fmt.Sprintf("metric %q", m.title())
-	if value := reflect.ValueOf(m.Metric); m.Metric == nil || value.Kind() == reflect.Pointer && value.IsNil() {
+	if !m.there() {
 		return r, &Error{Where: where, Got: "none", Wanted: "a Metric"}
 	}
 	rank := output.Rank()

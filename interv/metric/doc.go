@@ -10,5 +10,5 @@
 // the example's last position that is not padding ([interv.Measure] names others), and p = softmax(z).
 //
 // Tokens and labels are settings of a metric but runtime inputs of its program: others compile nothing anew. Every metric has a JSON form
-// ([interv.Measure], [interv.MarshalMetric]) but [Function]. Numbers are float32; float64 of a model whose weights are.
+// ([interv.Measure], [interv.MarshalMetric]) but [Func]. Numbers are float32; float64 of a model whose weights are.
 package metric

@@ -1,11 +1,13 @@
 package metric_test
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
 
+	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"pgregory.net/rapid"
 
@@ -33,19 +35,71 @@ type checked struct {
 func every(t *rapid.T, batch, logits int) []checked {
 	token := rapid.IntRange(0, logits-1)
 	tokens := rapid.SliceOfN(token, batch, batch).Draw(t, "tokens")
-	lists := func(name string) [][]int {
-		return rapid.SliceOfN(rapid.SliceOfN(token, 1, 3), batch, batch).Draw(t, name)
+	lists := func(name string) [][]int { // of up to three tokens, as many as that in the first: lengths are part of the program
+		return append([][]int{rapid.SliceOfN(token, 3, 3).Draw(t, name)}, rapid.SliceOfN(rapid.SliceOfN(token, 1, 3), batch-1, batch-1).Draw(t, name)...)
 	}
 	right, wrong := lists("right"), lists("wrong")
 	one := token.Draw(t, "token for all")
+	ends := rapid.SliceOfN(rapid.Float64Range(3, 5), batch, batch).Draw(t, "ends")
+	recoveredMove := metric.Recovered{Of: moved, Clean: ends, Corrupted: []float64{2}}
 	return []checked{
 		{metric.LogitDifference{Right: right, Wrong: wrong}, func(i int, r row) []float64 { return []float64{mean(r.z, right[i]) - mean(r.z, wrong[i])} }},
 		{metric.Logit{Tokens: tokens}, func(i int, r row) []float64 { return []float64{r.z[tokens[i]]} }},
 		{metric.Logit{Tokens: []int{one}}, func(_ int, r row) []float64 { return []float64{r.z[one]} }},
 		{metric.LogProbability{Tokens: tokens}, func(i int, r row) []float64 { return []float64{logSoftmax(r.z)[tokens[i]]} }},
 		{metric.Probability{Tokens: tokens}, func(i int, r row) []float64 { return []float64{math.Exp(logSoftmax(r.z)[tokens[i]])} }},
+		{metric.CrossEntropy{Labels: tokens}, func(i int, r row) []float64 { return []float64{-logSoftmax(r.z)[tokens[i]]} }},
+		{metric.Accuracy{Labels: tokens}, func(i int, r row) []float64 {
+			if slices.Index(r.z, slices.Max(r.z)) == tokens[i] {
+				return []float64{1}
+			}
+			return []float64{0}
+		}},
+		{metric.Rank{Tokens: tokens}, func(i int, r row) (out []float64) {
+			larger := 0.0
+			for _, x := range r.z {
+				if x > r.z[tokens[i]] {
+					larger++
+				}
+			}
+			return []float64{larger}
+		}},
+		{metric.KL{}, func(_ int, r row) []float64 {
+			sum, q, p := 0.0, logSoftmax(r.clean), logSoftmax(r.z)
+			for k := range q {
+				sum += math.Exp(q[k]) * (q[k] - p[k])
+			}
+			return []float64{sum}
+		}},
+		{metric.TopTokens{K: 3}, func(_ int, r row) (out []float64) {
+			order, p := make([]int, len(r.z)), logSoftmax(r.z)
+			for k := range order {
+				order[k] = k
+			}
+			slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(r.z[b], r.z[a]) })
+			for _, k := range order[:3] {
+				out = append(out, float64(k), math.Exp(p[k]))
+			}
+			return out
+		}},
+		{metric.Recovered{Of: metric.Logit{Tokens: tokens}, Clean: ends, Corrupted: []float64{-1.5}}, func(i int, r row) []float64 {
+			return []float64{(r.z[tokens[i]] + 1.5) / (ends[i] + 1.5)}
+		}},
+		{recoveredMove, func(i int, r row) []float64 {
+			sum := 0.0
+			for k := range r.z {
+				sum += (r.z[k] - r.clean[k]) * float64(k)
+			}
+			return []float64{(sum - 2) / (ends[i] - 2)}
+		}},
 	}
 }
+
+// moved is a metric of one's own, Σ k (z_k − clean z_k).
+var moved = metric.NewFunc("moved", func(r interv.Rows) *Node {
+	k := Iota(r.Logits.Graph(), r.Logits.Shape().Clone(), 1)
+	return ReduceSum(Mul(k, Sub(r.Logits, r.Clean)), -1)
+}).WithClean()
 
 func mean(z []float64, tokens []int) (sum float64) {
 	for _, token := range tokens {
