@@ -103,3 +103,49 @@ func parseTemplate(text json.RawMessage) (around special, err error) {
 	}
 	return around, nil
 }
+
+// WithSpecial is the tokenizer with other tokens before and after a text.
+func (t *Tokenizer) WithSpecial(before, after []int) *Tokenizer {
+	changed := *t
+	changed.special = special{before, after}
+	changed.changed = true
+	return &changed
+}
+
+// File is tokenizer.json, given the one that the tokenizer was parsed from: the same, unless its special tokens were changed.
+func (t *Tokenizer) File(parsed []byte) ([]byte, error) {
+	if !t.changed {
+		return parsed, nil
+	}
+	var fields file
+	if err := json.Unmarshal(parsed, &fields); err != nil {
+		return nil, err
+	}
+	var err error
+	if fields.PostProcessor, err = t.template(t.special); err != nil {
+		return nil, err
+	}
+	return json.Marshal(fields)
+}
+
+// template is the post-processor that puts special tokens around a text.
+func (t *Tokenizer) template(around special) ([]byte, error) {
+	type list = []any
+	type object = map[string]any
+	tokens := object{}
+	sequence := func(text string, kind int) (items list) {
+		add := func(ids []int) {
+			for _, id := range ids {
+				name := t.texts[id]
+				tokens[name] = object{"id": name, "ids": []int{id}, "tokens": []string{name}}
+				items = append(items, object{"SpecialToken": object{"id": name, "type_id": kind}})
+			}
+		}
+		add(around.before)
+		items = append(items, object{"Sequence": object{"id": text, "type_id": kind}})
+		add(around.after)
+		return items
+	}
+	first := sequence("A", 0)
+	return json.Marshal(object{"type": "TemplateProcessing", "single": first, "pair": append(first, sequence("B", 1)...), "special_tokens": tokens})
+}

@@ -25,6 +25,7 @@ type Tokenizer struct {
 	model       model
 	decoders    []decoder
 	special     special
+	changed     bool // special is no longer what the file says
 }
 
 // Token is a token in a text: the bytes from Start to End. A token that was put in has none.

@@ -55,11 +55,6 @@ func (t *Tokenizer) Encode(options Options, texts ...string) (*Batch, error) {
 	if len(texts) == 0 {
 		return nil, &interv.Error{Where: "texts", Got: "none", Wanted: "at least one"}
 	}
-	if options.AddSpecial {
-		if err := t.contradiction(); err != nil {
-			return nil, err
-		}
-	}
 	b := &Batch{tokenizer: t, texts: append([]string(nil), texts...), pad: -1, positions: options.Length}
 	longest := 0
 	for i, text := range texts {

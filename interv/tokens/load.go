@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/govene/govene/internal/checkpoint"
 	"github.com/govene/govene/internal/must"
@@ -19,6 +18,13 @@ import (
 // cache if it is there. Read are tokenizer.json with byte-pair encoding, byte-level as GPT-2, Llama 3, Qwen and Pythia have it or
 // with the spaces and bytes of SentencePiece as Llama 2, Mistral and Gemma have it, or with a vocabulary of words; or else vocab.json
 // and merges.txt of a GPT-2. A file with anything else in it is refused: a model would be given wrong tokens.
+//
+// Texts are cut as Hugging Face's tokenizers 0.22 cuts them, whatever Unicode this Go has: by Unicode 16 in regular expressions, by Unicode 9
+// in normal forms. Which tokens [Options.AddSpecial] puts around a text is what transformers 4.57 does: tokenizer.json says it, but for
+// tokenizers of the classes Llama, CodeLlama, Gemma, Cohere and GPTNeoX (tokenizer_class of tokenizer_config.json, or else that of the model's
+// family), which go by add_bos_token and add_eos_token of tokenizer_config.json: of these, all but GPTNeoX put bos_token before a text unless
+// told not to. transformers 5 goes by tokenizer.json for them too (but for GPTNeoX, which puts nothing), so that a file in which the two differ,
+// such as DeepSeek V3's, has other tokens there.
 func Load(idOrFolder string) (*Tokenizer, error) {
 	folder, err := checkpoint.ResolveTokenizer(idOrFolder)
 	if err != nil {
@@ -44,7 +50,10 @@ func Load(idOrFolder string) (*Tokenizer, error) {
 	if err := special.check(folder, t); err != nil {
 		return nil, err
 	}
-	return t, nil
+	if filepath.Base(path) == checkpoint.TokenizerFile {
+		err = t.applyClass(folder)
+	}
+	return t, err
 }
 
 // MustLoad is Load that panics on an error.
@@ -59,8 +68,9 @@ type special struct {
 	AddBOS *bool         `json:"add_bos_token,omitempty"`
 	AddEOS *bool         `json:"add_eos_token,omitempty"`
 
-	family string // of the model's config.json
-	eosID  *int   // of the same, for want of EOS
+	configured bool   // there is a tokenizer_config.json
+	family     string // of the model's config.json
+	eosID      *int   // of the same, for want of EOS
 }
 
 // specialToken is the text of a token, written as such or as an object with more about it.
@@ -97,6 +107,7 @@ func readSpecial(folder string) (*special, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
+		s.configured = s.configured || name == checkpoint.TokenizerConfigFile
 	}
 	for _, token := range []struct{ here, there **specialToken }{{&s.BOS, &more.BOS}, {&s.EOS, &more.EOS}, {&s.Pad, &more.Pad}} {
 		if *token.here == nil {
@@ -126,28 +137,6 @@ func (s *special) check(folder string, t *Tokenizer) error {
 		if _, ok := t.inner.ID(string(*token)); !ok {
 			return &interv.Error{Where: filepath.Join(folder, checkpoint.TokenizerConfigFile), Axis: name,
 				Got: fmt.Sprintf("%q", string(*token)), Wanted: "a token of the tokenizer"}
-		}
-	}
-	return nil
-}
-
-// contradiction is the error if tokenizer_config.json and tokenizer.json differ in which tokens are put around a text. Which of the
-// two holds depends on the program that reads them.
-func (t *Tokenizer) contradiction() error {
-	before, after := t.inner.Special()
-	for _, c := range []struct {
-		name  string
-		says  *bool
-		token *specialToken
-		ids   []int
-	}{{"add_bos_token", t.special.AddBOS, t.special.BOS, before}, {"add_eos_token", t.special.AddEOS, t.special.EOS, after}} {
-		if c.says == nil || c.token == nil {
-			continue
-		}
-		id, _ := t.inner.ID(string(*c.token))
-		if does := slices.Contains(c.ids, id); does != *c.says {
-			return &interv.Error{Where: checkpoint.TokenizerConfigFile, Axis: c.name, Got: fmt.Sprint(*c.says),
-				Wanted: fmt.Sprintf("%t, as tokenizer.json has it (without AddSpecial, with %s spelled out in the text, it does not matter)", does, string(*c.token))}
 		}
 	}
 	return nil
@@ -210,7 +199,7 @@ func (t *Tokenizer) Save(folder string) error {
 		return err
 	}
 	saved := *t.special
-	saved.Class = "PreTrainedTokenizerFast"
+	saved.Class, saved.AddBOS, saved.AddEOS = "PreTrainedTokenizerFast", nil, nil // tokenizer.json says it
 	if id := saved.eosID; saved.EOS == nil && id != nil {
 		if text, ok := t.inner.Token(*id); ok {
 			saved.EOS = (*specialToken)(&text)
@@ -223,5 +212,9 @@ func (t *Tokenizer) Save(folder string) error {
 	if err := os.WriteFile(filepath.Join(folder, checkpoint.TokenizerConfigFile), append(config, '\n'), 0o644); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(folder, checkpoint.TokenizerFile), t.file, 0o644)
+	file, err := t.inner.File(t.file)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(folder, checkpoint.TokenizerFile), file, 0o644)
 }

@@ -148,15 +148,6 @@ func TestSpecial(t *testing.T) {
 	if got := fmt.Sprint(llama.MustEncode(tokens.Options{}, "<|begin_of_text|>the").Labels()); got != "[[<|begin_of_text|> t he]]" {
 		t.Errorf("spelled out: got %s", got)
 	}
-	contradictory := load(t, "llama3", `{"bos_token": "<|begin_of_text|>", "add_bos_token": false}`)
-	_, err := contradictory.Encode(tokens.Options{AddSpecial: true}, "the cat")
-	wanted.Refusal(t, err, "add_bos_token: got false, wanted true, as tokenizer.json has it")
-	if _, err := contradictory.Encode(tokens.Options{}, "the cat"); err != nil {
-		t.Error(err)
-	}
-	contradictory = load(t, "gpt2", `{"eos_token": "<|endoftext|>", "add_eos_token": true}`)
-	_, err = contradictory.Encode(tokens.Options{AddSpecial: true}, "the cat")
-	wanted.Refusal(t, err, "add_eos_token: got true, wanted false")
 }
 
 // GPT-2's own two files make the same tokens as its tokenizer.json.
