@@ -1,18 +1,15 @@
 package transformer
 
 import (
-	"math/rand/v2"
-
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/internal/checkpoint"
-	"github.com/govene/govene/internal/draw"
 	"github.com/govene/govene/internal/hub"
 	"github.com/govene/govene/internal/must"
 	"github.com/govene/govene/interv"
 )
 
-// New makes a model with random weights; the same seed gives the same bits. Matrices, embeddings and sinks are drawn from a normal
+// New makes a model with random weights; the same seed gives the same bits, on any number of cores. Matrices, embeddings and sinks are drawn from a normal
 // distribution of standard deviation 0.02, norms do nothing and biases are 0, as transformers initializes them.
 func New(config Config, seed uint64) (*Model, error) {
 	if err := config.validate(); err != nil {
@@ -22,15 +19,9 @@ func New(config Config, seed uint64) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	source := rand.New(rand.NewPCG(seed, 0))
-	initialize := map[initial]func() float64{
-		normal: func() float64 { return 0.02 * source.NormFloat64() },
-		one:    func() float64 { return 1 },
-		zero:   func() float64 { return 0 },
-	}
 	values := map[string]*tensors.Tensor{}
 	for _, w := range config.weights(naming{f, f.base}) {
-		values[w.Name] = draw.Tensor(initialize[w.initial], w.Dimensions...)
+		values[w.Name] = w.draw(seed)
 	}
 	return WithWeights(config, values)
 }

@@ -3,11 +3,15 @@ package transformer
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/draw"
 	"github.com/govene/govene/interv"
 )
 
@@ -57,6 +61,27 @@ type weight struct {
 	interv.WeightShape
 	part
 	initial
+}
+
+// draw makes the tensor's initial values.
+func (w weight) draw(seed uint64) *tensors.Tensor {
+	const deviation = 0.02
+	t := tensors.FromShape(shapes.Make(dtypes.Float32, w.Dimensions...))
+	tensors.MustMutableFlatData(t, func(flat []float32) {
+		switch w.initial {
+		case normal:
+			draw.Blocks(seed, w.Name, len(flat), func(from, to int, random *rand.Rand) {
+				for i := from; i < to; i++ {
+					flat[i] = float32(deviation * random.NormFloat64())
+				}
+			})
+		case one:
+			for i := range flat {
+				flat[i] = 1
+			}
+		}
+	})
+	return t
 }
 
 // weights lists the tensors of a model.
