@@ -2,6 +2,7 @@ package toy
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 
@@ -9,6 +10,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/draw"
 	"github.com/govene/govene/internal/must"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/tokens"
@@ -57,13 +59,30 @@ func Make(backend compute.Backend, folder string) (string, error) {
 // MustMake is Make that panics on an error.
 func MustMake(backend compute.Backend, folder string) string { return must.Of(Make(backend, folder)) }
 
+// initial draws the matrices one after the other from one stream, unlike transformer.New, which may change its streams: the tutorials tell
+// what the model that comes of these very numbers does.
+func initial(config transformer.Config) (*transformer.Model, error) {
+	model, err := transformer.New(config, seed)
+	if err != nil {
+		return nil, err
+	}
+	source := rand.New(rand.NewPCG(seed, 0))
+	weights := model.Weights().All()
+	for _, name := range model.Weights().Names() {
+		if shape := weights[name].Shape(); shape.Rank() > 1 {
+			weights[name] = draw.Tensor(func() float64 { return 0.02 * source.NormFloat64() }, shape.Dimensions...)
+		}
+	}
+	return transformer.WithWeights(config, weights)
+}
+
 // train takes steps of Adam on all sentences at once.
 func train(backend compute.Backend, tokenizer *tokens.Tokenizer) (*transformer.Model, error) {
 	parsed, err := transformer.ParseConfig(fmt.Appendf(nil, config, tokenizer.Size()))
 	if err != nil {
 		return nil, err
 	}
-	model, err := transformer.New(parsed, seed)
+	model, err := initial(parsed)
 	if err != nil {
 		return nil, err
 	}
