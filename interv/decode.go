@@ -79,12 +79,18 @@ func (iv *Intervenable) newGeneration(call Call, how Generation) (*generation, e
 	return g, nil
 }
 
-// checkRoom refuses to generate more tokens than the model has positions for, by showing it a sequence as long as the longest.
+// checkRoom refuses to generate more tokens than the model has positions for, by showing it a sequence as long as the longest, and lengths
+// that it cannot go on from.
 func checkRoom(decoder Decoder, prompts Extent, newTokens int) error {
 	longest := 0
 	for example := range prompts.Batch {
 		start, end := prompts.Real(example)
 		longest = max(longest, end-start)
+		if lengths, ok := decoder.(Lengths); ok { // the last new token is not processed
+			if err := lengths.CheckLengths(end-start, end-start+newTokens-1); err != nil {
+				return Within(fmt.Sprintf("generation of %d tokens, example %d", newTokens, example), err)
+			}
+		}
 	}
 	_, err := decoder.Check(Inputs{InputIDs: int32Tensor(make([]int, longest+newTokens), 1, longest+newTokens)})
 	return Within(fmt.Sprintf("generation of %d tokens after %d", newTokens, longest), err)

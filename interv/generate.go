@@ -23,6 +23,12 @@ type Decoder interface {
 	Continue(weights, inputs, state Nodes, tap *Tap) (logits *Node, next Nodes)
 }
 
+// Lengths is a [Decoder] that cannot go on from every length to every other.
+type Lengths interface {
+	// CheckLengths refuses a generation that has processed some tokens of an example with its prompt, and more when it ends.
+	CheckLengths(prompt, end int) error
+}
+
 // Generation says how tokens are generated, and when interventions act.
 //
 // The prompt is processed at once: there a call's Locations act, as in Run, and what they change stays in the keys and values that later

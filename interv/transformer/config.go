@@ -69,6 +69,7 @@ type Attention struct {
 	Bias, OutputBias bool   // of the query, key and value projections; of the output projection
 	Norm             QueryKeyNorm
 	Scale            float64 // factor on the scores q·k
+	ScaleByLayer     bool    // in layer l, from 0, a further factor of 1/(l+1) [scale_attn_by_inverse_layer_idx]
 	Cap              float64 // c in the soft cap c·tanh(scores/c); 0 for none [attn_logit_softcapping]
 	Sinks            bool    // each head has a further score that takes probability and has no value
 	Windows          []int   // of each layer: how many positions a query sees, itself included; 0 for all before it [sliding_window]
@@ -105,6 +106,9 @@ type MLP struct {
 // clone is a copy that shares nothing.
 func (c Config) clone() Config {
 	c.Attention.Windows, c.source = slices.Clone(c.Attention.Windows), slices.Clone(c.source)
+	for _, r := range []*Rotary{&c.Attention.Rotary, &c.Attention.WindowRotary} {
+		r.ShortFactors, r.LongFactors = slices.Clone(r.ShortFactors), slices.Clone(r.LongFactors)
+	}
 	return c
 }
 

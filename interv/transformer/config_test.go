@@ -27,12 +27,19 @@ func TestConfigRefusals(t *testing.T) {
 		"activation":          {llamaLike("llama", `"hidden_act": "sili"`), []string{"hidden_act", `"sili"`, `did you mean "silu"`}},
 		"layers of no number": {llamaLike("gemma2", `"layer_types": ["full_attention"]`), []string{"layer_types", "1 layers", "2"}},
 		"layer of no type":    {llamaLike("gemma2", `"layer_types": ["full_attention", "chunked_attention"]`), []string{"layer_types of layer 1", "chunked_attention"}},
-		"scaling":             {llamaLike("llama", `"rope_scaling": {"rope_type": "longrope", "factor": 2}`), []string{"Rotary.Scaling", `"longrope"`, "llama3, yarn"}},
-		"scaling factor":      {llamaLike("llama", `"rope_scaling": {"rope_type": "linear"}`), []string{"Rotary.Factor", "got 0"}},
+		"scaling":             {llamaLike("llama", `"rope_scaling": {"rope_type": "longrop", "factor": 2}`), []string{"Rotary.Scaling", `"longrop"`, "llama3, yarn"}},
+		"short factors":       {long("llama", `"short_factor": [1.0], "long_factor": [1.0, 2.0], "factor": 2.0`, ""), []string{"Rotary.ShortFactors", "got 1", "wanted 2"}},
+		"long factors":        {long("llama", `"short_factor": [1.0, 1.0], "long_factor": [1.0, 0], "factor": 2.0`, ""), []string{"Rotary.LongFactors, number 1", "got 0"}},
+		"how much longer":     {long("llama", longFactors, ""), []string{"rope_scaling: factor", "got none"}},
+		"where original is":   {long("llama", longFactors+`, "factor": 2.0, "original_max_position_embeddings": 4`, ""), []string{"got 4", "beside rope_scaling"}},
+		"two factors":         {long("llama", longFactors+`, "factor": 3.0`, `"original_max_position_embeddings": 4`), []string{"rope_scaling: factor: got 3, wanted 4", "differ"}},
+		"dynamic, two wide": {llamaLike("llama", `"head_dim": 2, "rope_scaling": {"rope_type": "dynamic", "factor": 2}`),
+			[]string{"Rotary.Width", "got 2", "at least 4"}},
+		"scaling factor": {llamaLike("llama", `"rope_scaling": {"rope_type": "linear"}`), []string{"Rotary.Factor", "got 0"}},
 		"scaling frequencies": {llamaLike("llama", `"rope_scaling": {"rope_type": "llama3", "factor": 2, "low_freq_factor": 4, "high_freq_factor": 1}`),
 			[]string{"Rotary.LowFrequency", "got 4"}},
 		"rotation of odd width": {llamaLike("llama", `"partial_rotary_factor": 0.75`), []string{"Rotary.Width", "got 3", "even number"}},
-		"another computation":   {strings.TrimSuffix(tiny["gpt2"], "}") + `, "scale_attn_by_inverse_layer_idx": true}`, []string{"scale_attn_by_inverse_layer_idx", "got true"}},
+		"another computation":   {strings.TrimSuffix(tiny["gpt2"], "}") + `, "add_cross_attention": true}`, []string{"add_cross_attention", "got true"}},
 		"cap not applied":       {llamaLike("gemma3_text", `"attn_logit_softcapping": 3.0`), []string{"attn_logit_softcapping", "got 3"}},
 		"quantized":             {llamaLike("llama", `"quantization_config": {"bits": 4}`), []string{"quantization_config", "floating-point"}},
 		"another head":          {llamaLike("llama", `"architectures": ["LlamaForTokenClassification"]`), []string{"architectures", "LlamaForTokenClassification"}},
@@ -104,6 +111,10 @@ func TestChangedConfigs(t *testing.T) {
 // What later versions of transformers write says the same.
 func TestConfigsOfLaterVersions(t *testing.T) {
 	for name, c := range map[string]struct{ earlier, later string }{
+		"phi3": {long("phi3", longFactors, `"original_max_position_embeddings": 4`), llamaLike("phi3", `"original_max_position_embeddings": 4,
+			"rope_parameters": {"rope_type": "longrope", "rope_theta": 10000.0, "original_max_position_embeddings": 4, `+longFactors+`}`)},
+		"phi3, an old name": {long("phi3", longFactors, `"original_max_position_embeddings": 4`),
+			llamaLike("phi3", `"original_max_position_embeddings": 4, "rope_scaling": {"type": "su", `+longFactors+`}`)},
 		"llama": {llamaLike("llama", `"rope_theta": 500.0, "rope_scaling": {"rope_type": "linear", "factor": 2.0}`),
 			llamaLike("llama", `"rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 500.0}`)},
 		"gpt_neox": {strings.TrimSuffix(tiny["gpt_neox"], "}") + `, "rotary_emb_base": 300}`,
@@ -117,6 +128,16 @@ func TestConfigsOfLaterVersions(t *testing.T) {
 			t.Errorf("%s: got %+v, wanted %+v", name, later.Attention, earlier.Attention)
 		}
 	}
+}
+
+const longFactors = `"short_factor": [1.0, 1.5], "long_factor": [2.0, 5.0]`
+
+// long is a config with longrope.
+func long(family, inside, beside string) string {
+	if beside != "" {
+		beside += ", "
+	}
+	return llamaLike(family, beside+`"rope_scaling": {"rope_type": "longrope", `+inside+`}`)
 }
 
 func FuzzParseConfig(f *testing.F) {

@@ -215,11 +215,19 @@ type rotaryJSON struct {
 	Magnitude         float64  `json:"attention_factor"`
 	MagnitudeScale    float64  `json:"mscale"`
 	MagnitudeScaleAll float64  `json:"mscale_all_dim"`
+
+	ShortFactors []float64 `json:"short_factor"`
+	LongFactors  []float64 `json:"long_factor"`
+	Pretrained   int       `json:"-"` // original_max_position_embeddings, where it stands beside
+	Later        bool      `json:"-"` // it is rope_parameters
 }
 
 // rotaryFile is rope_scaling or rope_parameters.
 func (f *fields) rotaryFile(missing rotaryJSON) rotaryJSON {
-	return getOr(f, "rope_parameters", getOr(f, "rope_scaling", missing))
+	file := getOr(f, "rope_parameters", getOr(f, "rope_scaling", missing))
+	file.Pretrained = getOr(f, "original_max_position_embeddings", missing.Pretrained)
+	_, file.Later = f.values["rope_parameters"]
+	return file
 }
 
 // rotary is how positions are rotated. Base and partial, the share of a head's features that is rotated, hold where file has none.
@@ -232,15 +240,20 @@ func (f *fields) rotary(c Config, file rotaryJSON, base, partial float64) Rotary
 	}
 	r := Rotary{Width: int(float64(c.Attention.HeadWidth) * partial), Base: base, Scaling: file.Type, Factor: file.Factor,
 		OriginalPositions: file.OriginalPositions, LowFrequency: file.LowFrequency, HighFrequency: file.HighFrequency,
-		FastTurns: file.FastTurns, SlowTurns: file.SlowTurns, WholeFeatures: file.Truncate == nil || *file.Truncate, Magnitude: file.Magnitude}
+		FastTurns: file.FastTurns, SlowTurns: file.SlowTurns, WholeFeatures: file.Truncate == nil || *file.Truncate, Magnitude: file.Magnitude,
+		ShortFactors: file.ShortFactors, LongFactors: file.LongFactors}
 	if r.Scaling == "" {
 		r.Scaling = file.OldType
 	}
 	if r.Scaling == "" {
 		r.Scaling = "default"
 	}
-	if r.OriginalPositions == 0 {
+	if r.OriginalPositions == 0 || r.Scaling == "dynamic" {
 		r.OriginalPositions = c.MaxPositions
+	}
+	if r.Scaling == "longrope" {
+		f.longRotary(&r, c, file)
+		return r
 	}
 	if r.FastTurns == 0 {
 		r.FastTurns = 32
@@ -255,4 +268,30 @@ func (f *fields) rotary(c Config, file rotaryJSON, base, partial float64) Rotary
 		}
 	}
 	return r
+}
+
+// longRotary reads what is longrope's own. Versions of transformers differ in where they look for the positions that a model was trained
+// on; where that would make a difference, the file is refused.
+func (f *fields) longRotary(r *Rotary, c Config, file rotaryJSON) {
+	switch inner := file.OriginalPositions; {
+	case file.Pretrained != 0:
+		r.OriginalPositions = file.Pretrained
+	case inner != 0 && inner != c.MaxPositions && !file.Later:
+		f.fail("rope_scaling: original_max_position_embeddings", fmt.Sprint(inner),
+			"none there, but beside rope_scaling: transformers 4 does not read it where it is")
+	}
+	factor := float64(c.MaxPositions) / float64(max(1, r.OriginalPositions))
+	known := file.Pretrained != 0 || file.OriginalPositions != 0
+	switch {
+	case !known && file.Factor == 0 && file.Magnitude == 0:
+		f.fail("rope_scaling: factor", "none", "a factor, attention_factor, or original_max_position_embeddings beside rope_scaling")
+	case known && file.Factor != 0 && file.Factor != factor && file.Magnitude == 0:
+		f.fail("rope_scaling: factor", fmt.Sprint(file.Factor), fmt.Sprintf("%g, as max_position_embeddings and original_max_position_embeddings say: "+
+			"versions of transformers differ in which they follow", factor))
+	case !known:
+		factor = file.Factor
+	}
+	if r.Factor = factor; r.Magnitude == 0 {
+		r.Magnitude = longMagnitude(factor, r.OriginalPositions)
+	}
 }

@@ -9,7 +9,10 @@ import (
 	"github.com/govene/govene/interv"
 )
 
-var _ interv.Decoder = (*Model)(nil)
+var (
+	_ interv.Decoder = (*Model)(nil)
+	_ interv.Lengths = (*Model)(nil)
+)
 
 // offset is the input of a chunk that says in which column it begins.
 const offset = "offset"
@@ -47,6 +50,20 @@ func (m *Model) Continue(weights, inputs, state interv.Nodes, tap *interv.Tap) (
 		r.cache.after[name] = tap.Rows(value)
 	}
 	return Squeeze(r.logits(SliceAxis(x, 1, AxisRange(queries-1))), 1), r.cache.after
+}
+
+// CheckLengths refuses to cross the length at which longrope's frequencies change: the keys and values of all tokens would be others then,
+// and with them what interventions on the prompt were to change. (transformers processes the whole sequence anew in Phi-3, and goes on
+// with the keys of before in other families.)
+func (m *Model) CheckLengths(prompt, end int) error {
+	a := m.config.Attention
+	for _, r := range []Rotary{a.Rotary, a.WindowRotary} {
+		if border := r.OriginalPositions; !m.config.LearnedPositions && r.Scaling == "longrope" && prompt <= border && end > border {
+			return &interv.Error{Where: m.config.name(), Axis: "length", Got: fmt.Sprintf("%d to %d tokens", prompt, end),
+				Wanted: fmt.Sprintf("at most %d, or more from the start: beyond, longrope rotates all positions otherwise, and keys in the cache would be wrong", border)}
+		}
+	}
+	return nil
 }
 
 func newCache(s *sequence, queries int, state interv.Nodes) *cache {

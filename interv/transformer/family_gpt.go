@@ -10,14 +10,16 @@ var gpt2Names = map[part]string{
 
 // gpt2Config is GPT-2 (Radford et al., 2019).
 func gpt2Config(f *fields) Config {
-	only(f, "scale_attn_weights", true)
-	only(f, "scale_attn_by_inverse_layer_idx", false)
 	only(f, "add_cross_attention", false)
 	c := Config{Vocabulary: get[int](f, "vocab_size"), Width: get[int](f, "n_embd"), Layers: get[int](f, "n_layer"),
 		MaxPositions: get[int](f, "n_positions"), LearnedPositions: true, EmbeddingScale: 1, TiedHead: getOr(f, "tie_word_embeddings", true),
 		Norm: Norm{Centred: true, Epsilon: getOr(f, "layer_norm_epsilon", 1e-5), Before: true}}
 	c.Attention = attention(f, c.Width, get[int](f, "n_head"), 0)
 	c.Attention.Projections, c.Attention.Bias, c.Attention.OutputBias = Consecutive, true, true
+	c.Attention.ScaleByLayer = getOr(f, "scale_attn_by_inverse_layer_idx", false)
+	if !getOr(f, "scale_attn_weights", true) {
+		c.Attention.Scale = 1
+	}
 	c.Attention.Windows = f.windows(c.Layers, 0, never)
 	c.MLP = MLP{Width: getOr(f, "n_inner", 4*c.Width), Activation: f.activation("activation_function", "gelu_new"), Bias: true}
 	return c

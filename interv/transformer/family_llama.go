@@ -33,7 +33,13 @@ var phi3Names = with(llamaNames, map[part]string{
 
 // phi3Config is Phi-3 (Abdin et al., 2024).
 func phi3Config(f *fields) Config {
-	c := f.decoder(defaults{epsilon: 1e-5, base: 10000})
+	missing := rotaryJSON{Pretrained: 4096}
+	c := f.decoder(defaults{epsilon: 1e-5, base: 10000, rotary: missing})
+	if file := f.rotaryFile(missing); file.OldType == "su" || file.OldType == "yarn" { // names that longrope had
+		file.Type = "longrope"
+		c.Attention.Rotary = f.rotary(c, file, c.Attention.Rotary.Base, getOr(f, "partial_rotary_factor", 1.0))
+		c.Attention.WindowRotary = c.Attention.Rotary
+	}
 	c.Attention.Projections, c.MLP.Projections = Consecutive, Consecutive
 	c.Attention.Windows = f.windows(c.Layers, optional(f, "sliding_window", 0), always)
 	return c

@@ -141,10 +141,25 @@ func TestSampling(t *testing.T) {
 	}
 }
 
+// With longrope, a generation that stays on one side of the border is as any other.
+func TestGenerationOnOneSideOfTheBorder(t *testing.T) {
+	iv := interv.MustNew(engine, tinyModel[float32](t, "phi3, long"), interv.Config{})
+	for _, prompt := range [][]int32{{1, 2}, {3, 1, 4, 1, 5}} {
+		generated := iv.MustGenerate(interv.Call{Base: padded([][]int32{prompt}, len(prompt), false)}, interv.Generation{NewTokens: 3, Logits: true})
+		whole := slices.Clone(prompt)
+		for _, token := range generated.New[0][:2] {
+			whole = append(whole, int32(token))
+		}
+		want := tensors.MustCopyFlatData[float32](iv.MustForward(padded([][]int32{whole}, len(whole), false)))
+		wantNear(t, logitsOf(generated, 0, 2), want[(len(whole)-1)*23:])
+	}
+}
+
 func TestGenerationRefusals(t *testing.T) {
 	model := tinyGPT2()
 	classifier := transformer.MustNew(transformer.MustParseConfig(`{"model_type": "gpt2", "architectures": ["GPT2ForSequenceClassification"], "vocab_size": 31, "n_positions": 24, "n_embd": 16, "n_layer": 1, "n_head": 2, "pad_token_id": 0}`), 7)
 	base := interv.Inputs{"input_ids": tensors.FromValue([][]int32{{1, 2, 3}})}
+	longer := tinyModel[float32](t, "phi3, long") // rotates otherwise beyond 4 positions
 	serial := at(0, transformer.BlockOutput, interv.Vanilla{})
 	serial.Mode = interv.Serial
 	for name, c := range map[string]struct {
@@ -156,6 +171,7 @@ func TestGenerationRefusals(t *testing.T) {
 	}{
 		"no tokens":          {model, interv.Config{}, interv.Call{Base: base}, interv.Generation{}, "new tokens"},
 		"too long":           {model, interv.Config{}, interv.Call{Base: base}, interv.Generation{NewTokens: 22}, "25 positions, wanted at most 24"},
+		"across a border":    {longer, interv.Config{}, interv.Call{Base: base}, interv.Generation{NewTokens: 3}, "example 0, phi3 language model: length: got 3 to 5 tokens, wanted at most 4"},
 		"a classifier":       {classifier, interv.Config{}, interv.Call{Base: base}, interv.Generation{NewTokens: 2}, "classifier"},
 		"serial":             {model, serial, interv.Call{Base: base, Locations: []*interv.Location{nil}}, interv.Generation{NewTokens: 2}, "serial"},
 		"temperature":        {model, interv.Config{}, interv.Call{Base: base}, interv.Generation{NewTokens: 2, Temperature: math.NaN()}, "temperature"},

@@ -170,7 +170,11 @@ func (l layer) attention(x *Node) *Node {
 	if l.cache != nil {
 		k, v = l.cached(keysOf(l.index), k), l.cached(valuesOf(l.index), v)
 	}
-	scores := capped(MulScalar(grouped(q, k, -1), a.Scale), a.Cap)
+	scale := a.Scale
+	if a.ScaleByLayer {
+		scale /= float64(l.index + 1)
+	}
+	scores := capped(MulScalar(grouped(q, k, -1), scale), a.Cap)
 	sees := BroadcastToDims(l.rows(l.sequence.sees(a.Windows[l.index])), scores.Shape().Dimensions...)
 	scores = Where(sees, scores, Scalar(scores.Graph(), scores.DType(), -1e30))
 	weights := l.at(AttentionWeight, l.probabilities(scores))

@@ -22,7 +22,16 @@ type Rotary struct {
 	//   - "llama3": f where the wavelength 2π/f is below OriginalPositions/HighFrequency, f/Factor where it is above
 	//     OriginalPositions/LowFrequency, and between the two a mean of both, weighted by OriginalPositions/wavelength;
 	//   - "yarn" (Peng et al., 2023): f for features that turn more than FastTurns times in OriginalPositions, f/Factor for those that
-	//     turn less than SlowTurns times, and a linear ramp over the features between; cosines and sines are multiplied by Magnitude.
+	//     turn less than SlowTurns times, and a linear ramp over the features between; cosines and sines are multiplied by Magnitude;
+	//   - "dynamic" (NTK-aware): as if Base were Base·(Factor·n/OriginalPositions − Factor + 1)^(Width/(Width−2)) in a sequence of
+	//     n > OriginalPositions tokens;
+	//   - "longrope" (Ding et al., 2024): f/ShortFactors[i] in a sequence of at most OriginalPositions tokens, f/LongFactors[i] in a longer
+	//     one; cosines and sines are multiplied by Magnitude.
+	//
+	// The last two depend on n, the last position of an example plus 1: as transformers computes for that example alone. (Of a batch,
+	// transformers takes the longest example's n for all, and a dynamic model there remembers n from the call before.) In a
+	// generation, keys in the cache stay as they were rotated when n was smaller, as in transformers; with longrope a generation that
+	// begins at or below OriginalPositions and ends above is refused, since all keys would have to be computed anew there.
 	Scaling           string
 	Factor            float64
 	OriginalPositions int
@@ -32,17 +41,25 @@ type Rotary struct {
 	SlowTurns         float64 // [beta_slow]
 	WholeFeatures     bool    // yarn's ramp begins and ends at whole features [truncate]
 	Magnitude         float64 // [attention_factor]
+	ShortFactors      []float64
+	LongFactors       []float64
 }
 
 // rotaryScalings are the known values of Rotary.Scaling.
-var rotaryScalings = []string{"default", "linear", "llama3", "yarn"}
+var rotaryScalings = []string{"default", "linear", "llama3", "yarn", "dynamic", "longrope"}
+
+// varies tells whether frequencies depend on the length of the sequence.
+func (r Rotary) varies() bool { return r.Scaling == "dynamic" || r.Scaling == "longrope" }
 
 func (r Rotary) validate(headWidth int) error {
 	switch r.Scaling {
 	case "", "default":
-	case "llama3", "yarn":
+	case "llama3", "yarn", "dynamic", "longrope":
 		if r.OriginalPositions < 1 {
 			return &interv.Error{Axis: "Rotary.OriginalPositions", Got: fmt.Sprint(r.OriginalPositions), Wanted: "at least 1"}
+		}
+		if r.Scaling == "longrope" {
+			break
 		}
 		fallthrough
 	case "linear":
@@ -66,17 +83,45 @@ func (r Rotary) validate(headWidth int) error {
 		return &interv.Error{Axis: "Rotary.SlowTurns, FastTurns and Magnitude",
 			Got: fmt.Sprintf("%g, %g and %g", r.SlowTurns, r.FastTurns, r.Magnitude), Wanted: "all above 0, SlowTurns not above FastTurns"}
 	}
+	if r.Scaling == "dynamic" && r.Width == 2 {
+		return &interv.Error{Axis: "Rotary.Width", Got: "2", Wanted: "at least 4, for the exponent Width/(Width − 2) of dynamic scaling"}
+	}
+	if r.Scaling == "longrope" {
+		return r.validateFactors()
+	}
 	return nil
 }
 
-// frequencies are f(0) to f(Width/2 − 1). Powers are rounded to float32 as PyTorch computes them, since at position 10⁴ a last bit
-// of the frequency is visible in the logits.
+func (r Rotary) validateFactors() error {
+	if !(r.Magnitude > 0) || math.IsInf(r.Magnitude, 1) {
+		return &interv.Error{Axis: "Rotary.Magnitude", Got: fmt.Sprint(r.Magnitude), Wanted: "above 0"}
+	}
+	for _, list := range []struct {
+		name    string
+		factors []float64
+	}{{"ShortFactors", r.ShortFactors}, {"LongFactors", r.LongFactors}} {
+		if len(list.factors) != r.Width/2 {
+			return &interv.Error{Axis: "Rotary." + list.name, Got: fmt.Sprint(len(list.factors)), Wanted: fmt.Sprintf("%d, one for each pair of features", r.Width/2)}
+		}
+		for i, factor := range list.factors {
+			if !(factor > 0) || math.IsInf(factor, 1) {
+				return &interv.Error{Axis: fmt.Sprintf("Rotary.%s, number %d", list.name, i), Got: fmt.Sprint(factor), Wanted: "above 0"}
+			}
+		}
+	}
+	return nil
+}
+
+// frequencies are f(0) to f(Width/2 − 1), those of a short sequence if they depend on its length. Powers are rounded to float32 as
+// PyTorch computes them, since at position 10⁴ a last bit of the frequency is visible in the logits.
 func (r Rotary) frequencies() []float32 {
 	frequencies := make([]float32, r.Width/2)
 	for i := range frequencies {
 		power := float32(math.Pow(r.Base, float64(float32(2*i)/float32(r.Width))))
 		f := 1 / power
 		switch r.Scaling {
+		case "longrope":
+			f = 1 / (float32(r.ShortFactors[i]) * power)
 		case "linear":
 			f /= float32(r.Factor)
 		case "llama3":
@@ -120,15 +165,42 @@ type rotation struct {
 	cos, sin *Node
 }
 
-// at takes positions [batch or 1, positions] to their rotation, in the element type of like.
-func (r Rotary) at(positions, like *Node) rotation {
-	frequencies := ConvertDType(Const(positions.Graph(), [][][][]float32{{{r.frequencies()}}}), like.DType())
+// at takes positions [batch or 1, positions], of examples of some length [batch or 1, 1], to their rotation, in the element type of like.
+func (r Rotary) at(positions, length, like *Node) rotation {
+	frequencies := r.table(like, r.frequencies())
+	if r.varies() {
+		long := GreaterThan(length, Scalar(length.Graph(), length.DType(), r.OriginalPositions))
+		dimensions := []int{length.Shape().Dim(0), 1, 1, r.Width / 2}
+		frequencies = Where(BroadcastToDims(ExpandDims(long, 1, 1), dimensions...), BroadcastToDims(r.long(length, like), dimensions...),
+			BroadcastToDims(frequencies, dimensions...))
+	}
 	angles := Mul(ExpandDims(ConvertDType(positions, like.DType()), 1, -1), frequencies)
 	cos, sin := Cos(angles), Sin(angles)
-	if r.Scaling == "yarn" {
+	if r.Scaling == "yarn" || r.Scaling == "longrope" {
 		cos, sin = MulScalar(cos, r.Magnitude), MulScalar(sin, r.Magnitude)
 	}
 	return rotation{r.Width, cos, sin}
+}
+
+// table is numbers, one for each pair of features, [1, 1, 1, Width/2].
+func (r Rotary) table(like *Node, numbers []float32) *Node {
+	return ConvertDType(Const(like.Graph(), [][][][]float32{{{numbers}}}), like.DType())
+}
+
+// long is the frequencies in sequences of length > OriginalPositions, [batch or 1, 1, 1, Width/2].
+func (r Rotary) long(length, like *Node) *Node {
+	if r.Scaling == "longrope" {
+		r.ShortFactors = r.LongFactors
+		return r.table(like, r.frequencies())
+	}
+	exponents := make([]float32, r.Width/2)
+	for i := range exponents {
+		exponents[i] = float32(2*i) / float32(r.Width)
+	}
+	n := ExpandDims(ConvertDType(MaxScalar(length, r.OriginalPositions), like.DType()), 1, 1)
+	stretch := AddScalar(DivScalar(MulScalar(n, r.Factor), float64(r.OriginalPositions)), 1-r.Factor)
+	base := MulScalar(PowScalar(stretch, float64(r.Width)/float64(r.Width-2)), r.Base)
+	return Inverse(Pow(base, r.table(like, exponents)))
 }
 
 // apply rotates x, [batch, heads, positions, head width].
@@ -140,6 +212,14 @@ func (r rotation) apply(x *Node) *Node {
 		parts = append(parts, SliceAxis(x, -1, AxisRange(r.width)))
 	}
 	return Concatenate(parts, -1)
+}
+
+// longMagnitude is the factor on cosines and sines that longrope's authors recommend, for a model that reads factor times as far.
+func longMagnitude(factor float64, originalPositions int) float64 {
+	if factor <= 1 {
+		return 1
+	}
+	return math.Sqrt(1 + math.Log(factor)/math.Log(float64(originalPositions)))
 }
 
 // yarnMagnitude is the factor on cosines and sines that yarn's authors recommend.

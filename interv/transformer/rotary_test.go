@@ -28,6 +28,8 @@ func TestRotaryFrequencies(t *testing.T) {
 			[8]float64{1, 0.14849025, 0.0250000004, 0.00790569466, 0.00249999994, 0.000790569466, 0.000250000012, 7.90569466e-05}, 1.0532376815143234},
 		"yarn, magnitude": {rotaryJSON{Type: "yarn", Factor: 4, OriginalPositions: 64, Magnitude: 1.3},
 			[8]float64{1, 0.237170815, 0.049999997, 0.00790569466, 0.00249999994, 0.000790569466, 0.000250000012, 7.90569466e-05}, 1.3},
+		"longrope": {rotaryJSON{Type: "longrope", Pretrained: 64, ShortFactors: []float64{1, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7}, LongFactors: []float64{1, 2, 3, 4, 5, 6, 7, 8}},
+			[8]float64{1, 0.287479758, 0.0833333358, 0.0243252143, 0.00714285718, 0.00210818532, 0.000624999986, 0.000186016332}, 1.224744871391589},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := f.rotary(config, c.file, 10000, 1)
@@ -39,7 +41,7 @@ func TestRotaryFrequencies(t *testing.T) {
 					t.Errorf("feature %d: got %.9g, wanted %.9g", i, got, want)
 				}
 			}
-			if r.Scaling == "yarn" && math.Abs(r.Magnitude-c.magnitude) > 1e-12 {
+			if (r.Scaling == "yarn" || r.Scaling == "longrope") && math.Abs(r.Magnitude-c.magnitude) > 1e-12 {
 				t.Errorf("got magnitude %g, wanted %g", r.Magnitude, c.magnitude)
 			}
 		})

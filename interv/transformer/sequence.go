@@ -1,6 +1,8 @@
 package transformer
 
 import (
+	"fmt"
+
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
@@ -17,8 +19,8 @@ type sequence struct {
 	real      *Node // which columns are not padding, [batch, keys] bool; nil if all are
 	positions *Node // of the queries, [batch or 1, queries]
 
-	masks     map[int]*Node // by window
-	rotations map[Rotary]rotation
+	masks     map[int]*Node       // by window
+	rotations map[string]rotation // by Rotary
 }
 
 // newRun prepares a run over a whole sequence.
@@ -40,7 +42,7 @@ func (m *Model) anyWeight(weights interv.Nodes) *Node {
 // newSequence lays out queries that begin at column offset, 0 if nil, of the keys.
 func newSequence(like *Node, queries, keys int, offset *Node, inputs interv.Nodes) *sequence {
 	g := like.Graph()
-	s := &sequence{like: like, masks: map[int]*Node{}, rotations: map[Rotary]rotation{}, positions: inputs[interv.PositionIDs]}
+	s := &sequence{like: like, masks: map[int]*Node{}, rotations: map[string]rotation{}, positions: inputs[interv.PositionIDs]}
 	s.columns = Iota(g, shapes.Make(dtypes.Int32, 1, queries), 1)
 	s.keys = Iota(g, shapes.Make(dtypes.Int32, 1, keys), 1)
 	if offset != nil {
@@ -82,10 +84,27 @@ func (s *sequence) sees(window int) *Node {
 
 // rotation is a Rotary at the queries' positions.
 func (s *sequence) rotation(r Rotary) rotation {
-	if _, ok := s.rotations[r]; !ok {
-		s.rotations[r] = r.at(s.positions, s.like)
+	key := fmt.Sprint(r)
+	if _, ok := s.rotations[key]; !ok {
+		s.rotations[key] = r.at(s.positions, s.length(), s.like)
 	}
-	return s.rotations[r]
+	return s.rotations[key]
+}
+
+// length is how long each example is up to its last query, [batch or 1, 1]: the largest position of a query that is not padding, plus 1.
+func (s *sequence) length() *Node {
+	positions := s.positions
+	if s.real != nil {
+		columns := BroadcastToDims(s.keys, s.real.Shape().Dimensions...)
+		first := ReduceAndKeep(Where(s.real, columns, Scalar(columns.Graph(), columns.DType(), columns.Shape().Dim(1))), ReduceMin, 1)
+		last := ReduceAndKeep(Where(s.real, columns, ZerosLike(columns)), ReduceMax, 1)
+		dimensions := []int{s.real.Shape().Dim(0), positions.Shape().Dim(1)}
+		column := BroadcastToDims(s.columns, dimensions...)
+		within := LogicalAnd(LessOrEqual(BroadcastToDims(first, dimensions...), column), LessOrEqual(column, BroadcastToDims(last, dimensions...)))
+		positions = BroadcastToDims(positions, dimensions...)
+		positions = Where(within, positions, ZerosLike(positions))
+	}
+	return AddScalar(ReduceAndKeep(positions, ReduceMax, 1), 1)
 }
 
 // lastReal picks, for each example, the last position that is not padding: [batch, positions, d] → [batch, d].

@@ -17,6 +17,8 @@ import (
 // tiny has a config.json for every family and for what golden cases leave out.
 var tiny = map[string]string{
 	"gpt2": `{"model_type": "gpt2", "vocab_size": 23, "n_positions": 16, "n_embd": 12, "n_layer": 2, "n_head": 3}`,
+	"gpt2, scaled by layer": `{"model_type": "gpt2", "vocab_size": 23, "n_positions": 16, "n_embd": 12, "n_layer": 2, "n_head": 3,
+		"scale_attn_by_inverse_layer_idx": true, "scale_attn_weights": false}`,
 	"gpt_neox": `{"model_type": "gpt_neox", "vocab_size": 23, "max_position_embeddings": 16, "hidden_size": 24, "num_hidden_layers": 2,
 		"num_attention_heads": 3, "intermediate_size": 20, "rotary_pct": 0.5}`,
 	"gpt_neox, sequential": `{"model_type": "gpt_neox", "vocab_size": 23, "max_position_embeddings": 16, "hidden_size": 24, "num_hidden_layers": 2,
@@ -24,14 +26,16 @@ var tiny = map[string]string{
 	"llama": llamaLike("llama", ""),
 	"llama 3": llamaLike("llama", `"attention_bias": true, "mlp_bias": true, "tie_word_embeddings": true, "rope_scaling": {"rope_type": "llama3",
 		"factor": 8, "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 8}`),
-	"mistral":     llamaLike("mistral", `"sliding_window": 3`),
-	"phi3":        llamaLike("phi3", `"partial_rotary_factor": 0.5`),
-	"qwen2":       llamaLike("qwen2", `"use_sliding_window": true, "sliding_window": 3, "max_window_layers": 1`),
-	"qwen3":       llamaLike("qwen3", `"head_dim": 6`),
-	"olmo2":       llamaLike("olmo2", ""),
-	"gemma2":      llamaLike("gemma2", `"head_dim": 6, "sliding_window": 3, "query_pre_attn_scalar": 5, "attn_logit_softcapping": 4.0`),
-	"gemma3_text": llamaLike("gemma3_text", `"head_dim": 6, "sliding_window": 3, "sliding_window_pattern": 2, "final_logit_softcapping": 3.0`),
-	"gpt_oss":     llamaLike("gpt_oss", `"head_dim": 6, "num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": 3`),
+	"llama, dynamic": strings.Replace(llamaLike("llama", `"rope_scaling": {"rope_type": "dynamic", "factor": 3.0}`), "16", "4", 1),
+	"phi3, long":     long("phi3", longFactors, `"original_max_position_embeddings": 4`),
+	"mistral":        llamaLike("mistral", `"sliding_window": 3`),
+	"phi3":           llamaLike("phi3", `"partial_rotary_factor": 0.5`),
+	"qwen2":          llamaLike("qwen2", `"use_sliding_window": true, "sliding_window": 3, "max_window_layers": 1`),
+	"qwen3":          llamaLike("qwen3", `"head_dim": 6`),
+	"olmo2":          llamaLike("olmo2", ""),
+	"gemma2":         llamaLike("gemma2", `"head_dim": 6, "sliding_window": 3, "query_pre_attn_scalar": 5, "attn_logit_softcapping": 4.0`),
+	"gemma3_text":    llamaLike("gemma3_text", `"head_dim": 6, "sliding_window": 3, "sliding_window_pattern": 2, "final_logit_softcapping": 3.0`),
+	"gpt_oss":        llamaLike("gpt_oss", `"head_dim": 6, "num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": 3`),
 }
 
 func llamaLike(family, more string) string {
