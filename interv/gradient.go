@@ -2,6 +2,7 @@ package interv
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	. "github.com/gomlx/gomlx/core/graph"
@@ -17,17 +18,20 @@ type Loss func(o Outcome) *Node
 type Outcome struct {
 	Output     *Node // the counterfactual output
 	BaseOutput *Node // the clean output, nil unless the call asks for it (Call.WithBase)
+	Metrics    Nodes // what the call's Metrics say of Output, by the names that Result.Metrics uses
 	Labels     Nodes // the call's Labels
 	Parameters Nodes // the interventions' parameters that take part, by the names that Intervenable.Parameters uses
 }
 
-// Gradients computes gradients of a loss with respect to the trainable parameters of an [Intervenable]. Like it, it may be used by
-// many goroutines at once.
+// Gradients computes gradients of a loss with respect to the trainable parameters of an [Intervenable] and to activations. Like it, it
+// may be used by many goroutines at once.
 type Gradients struct {
 	iv      *Intervenable
 	loss    Loss
+	measure *Measure // in place of a loss
 	id      int64
 	ofModel bool
+	sites   []Site
 }
 
 var tasks atomic.Int64 // numbers losses, which Go cannot compare
@@ -37,10 +41,34 @@ func (iv *Intervenable) Gradient(loss Loss) *Gradients {
 	return &Gradients{iv: iv, loss: loss, id: tasks.Add(1)}
 }
 
+// GradientOf prepares the gradient of a metric: of its sum over examples, so that what belongs to one example is the gradient of its own
+// value. The metric is the first of the result's Metrics; those of a call follow.
+func (iv *Intervenable) GradientOf(m Measure) *Gradients {
+	loss := func(o Outcome) *Node {
+		value := o.Metrics[m.title()]
+		if value.Rank() != 1 {
+			panic(&Error{Axis: "metric " + m.title(), Got: value.Shape().String(), Wanted: "one number for each example"})
+		}
+		return ReduceAllSum(value)
+	}
+	return &Gradients{iv: iv, loss: loss, measure: &m, id: tasks.Add(1)}
+}
+
+// At returns a Gradients that also differentiates with respect to the activations at some sites of the base's run, all of them in one
+// backward pass. An activation is taken as the model goes on with it, after any edit there: what it does by any way above the site
+// counts, and nothing else.
+func (g *Gradients) At(sites ...Site) *Gradients {
+	at := *g
+	at.sites, at.id = sites, tasks.Add(1)
+	return &at
+}
+
 // OfModel returns a Gradients that also differentiates with respect to the model's weights, as interchange intervention training does
 // (Geiger et al., "Inducing Causal Structure for Interpretable Neural Networks", 2022).
 func (g *Gradients) OfModel() *Gradients {
-	return &Gradients{iv: g.iv, loss: g.loss, id: g.id, ofModel: true}
+	of := *g
+	of.ofModel = true
+	return &of
 }
 
 // GradientResult is the result of a call with its loss and gradients.
@@ -57,12 +85,31 @@ type GradientResult struct {
 
 	// Model holds ∂loss/∂weight by the weight's name, where the gradient of the model was asked for.
 	Model map[string]*tensors.Tensor
+
+	// Activations holds, for each site that At named, in its order, the activation and ∂loss/∂activation.
+	Activations []ActivationGradient
+}
+
+// ActivationGradient is an activation and the gradient of a loss with respect to it, both [batch, positions, width] or, at a site with
+// heads, [batch, heads, positions, width].
+type ActivationGradient struct {
+	Site            Site
+	Value, Gradient *tensors.Tensor
 }
 
 // Run makes one call and differentiates its loss. The gradients are 0 where that does not depend on a parameter.
 func (g *Gradients) Run(call Call) (*GradientResult, error) {
 	if g.loss == nil {
 		return nil, errNoLoss
+	}
+	if err := g.checkSites(); err != nil {
+		return nil, err
+	}
+	if g.measure != nil {
+		if counter, ok := g.measure.Metric.(Counter); ok && g.measure.there() && counter.Counts() {
+			return nil, &Error{Where: "gradient", Axis: "metric", Got: g.measure.title() + ", which counts and has no gradient", Wanted: "one that moves smoothly"}
+		}
+		call.Metrics = append([]Measure{*g.measure}, call.Metrics...)
 	}
 	t := &gradientTask{Gradients: g, frozen: *g.iv.frozen.Load()}
 	result, added, err := g.iv.run(call, t, nil)
@@ -83,8 +130,26 @@ func (g *Gradients) Run(call Call) (*GradientResult, error) {
 		for i, name := range g.iv.model.Weights().names {
 			r.Model[name] = added[i]
 		}
+		added = added[len(r.Model):]
+	}
+	for i, site := range g.sites {
+		r.Activations = append(r.Activations, ActivationGradient{site, added[2*i], added[2*i+1]})
 	}
 	return r, nil
+}
+
+// checkSites refuses sites that the model has not, and one named twice.
+func (g *Gradients) checkSites() error {
+	catalogue := g.iv.model.Catalogue()
+	for i, site := range g.sites {
+		if _, err := catalogue.Find(site); err != nil {
+			return Within("gradient", err)
+		}
+		if slices.Contains(g.sites[:i], site) {
+			return &Error{Where: "gradient", Axis: "sites", Got: site.String() + " twice", Wanted: "each at most once"}
+		}
+	}
+	return nil
 }
 
 // MustRun is Run that panics on an error.
@@ -115,7 +180,11 @@ func (t *gradientTask) key() string {
 	return fmt.Sprintf("gradient %d of model %t %s ", t.id, t.ofModel, t.frozen)
 }
 
-// build adds the loss, then for each trained parameter its gradient and, for rotations, the tangent part, then the weights' gradients.
+// reads are the sites at which activations are differentiated.
+func (t *gradientTask) reads() []Site { return t.sites }
+
+// build adds the loss, then for each trained parameter its gradient and, for rotations, the tangent part, then the weights' gradients, then
+// for each site its activation and gradient.
 func (t *gradientTask) build(b *builder, o Outcome) []*Node {
 	keys := t.iv.trained(b.call.call, t.frozen)
 	variables := b.variables(keys)
@@ -124,13 +193,24 @@ func (t *gradientTask) build(b *builder, o Outcome) []*Node {
 			variables = append(variables, b.weights[name])
 		}
 	}
+	own := len(variables)
+	for _, r := range b.read {
+		variables = append(variables, r.pieces...)
+	}
 	value := o.evaluate(t.loss, variables)
 	results := []*Node{value}
-	for i, gradient := range Gradient(value, variables...) {
+	gradients := Gradient(value, variables...)
+	for i, gradient := range gradients[:own] {
 		results = append(results, gradient)
 		if i < len(keys) && t.iv.kind(keys[i]) == Orthonormal {
 			results = append(results, tangent(variables[i], gradient))
 		}
+	}
+	gradients = gradients[own:]
+	for _, r := range b.read {
+		of := recorder{site: r.site, extent: r.extent, covered: r.covered, pieces: gradients[:len(r.pieces)]}
+		gradients = gradients[len(r.pieces):]
+		results = append(results, r.whole(), of.whole())
 	}
 	return results
 }
@@ -149,12 +229,15 @@ var errNoLoss = &Error{Where: "loss", Got: "none", Wanted: "a function"}
 // evaluate adds a loss that is to be differentiated by variables.
 func (o Outcome) evaluate(loss Loss, variables []*Node) (value *Node) {
 	if len(variables) == 0 {
-		panic(&Error{Where: "loss", Axis: "trainable parameters that take part", Got: "none", Wanted: "at least one"})
+		panic(&Error{Where: "loss", Axis: "trainable parameters that take part", Got: "none", Wanted: "at least one, or sites to differentiate at (Gradients.At)"})
 	}
 	if err := guard(func() { value = loss(o) }); err != nil {
 		base := "a base output"
 		if o.BaseOutput == nil {
 			base = "no base output, as the call has no WithBase"
+		}
+		if len(o.Metrics) > 0 {
+			base += fmt.Sprintf(", metrics %q", sortedKeys(o.Metrics))
 		}
 		panic(Within(fmt.Sprintf("loss of an outcome with labels %v, parameters %v and %s", sortedKeys(o.Labels), sortedKeys(o.Parameters), base), err))
 	}

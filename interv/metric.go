@@ -54,6 +54,12 @@ type TokenReader interface {
 	MeasureTokens(logits *Node, data Nodes) *Node
 }
 
+// Counter is a metric that may count, as an accuracy does: it moves in steps, and so has no gradient.
+type Counter interface {
+	Metric
+	Counts() bool
+}
+
 // ReadsClean tells whether a metric reads the clean run.
 func ReadsClean(m Metric) bool {
 	reader, ok := m.(CleanReader)
@@ -262,7 +268,7 @@ type boundReading struct {
 // appendMetrics adds what of the metrics decides the program.
 func (b *bound) appendMetrics(text []byte) []byte {
 	for _, r := range b.readings {
-		text = append(text, fmt.Sprintf(" metric %T %q %q", r.Metric, r.Metric.Name(), r.Metric.Key())...)
+		text = append(text, fmt.Sprintf(" metric %q %T %q %q", r.title(), r.Metric, r.Metric.Name(), r.Metric.Key())...)
 		text = appendShapes(text, r.Data)
 	}
 	return text
@@ -278,7 +284,8 @@ func (b *bound) readsClean() bool {
 }
 
 // metrics adds the metrics of an outcome to the graph: for each its value and, where the call asks for the base, that of the clean run.
-func (build *builder) metrics(output, clean *Node) (results []*Node) {
+func (build *builder) metrics(o Outcome, clean *Node) (results []*Node) {
+	names := build.call.metricNames()
 	for i, r := range build.call.readings {
 		data := build.inputs(fmt.Sprintf("metric %d", i), r.Data, func(e *execution) Inputs { return e.readings[i].Data })
 		rows := func(x *Node) *Node { return x }
@@ -286,7 +293,7 @@ func (build *builder) metrics(output, clean *Node) (results []*Node) {
 			index := build.parameter(fmt.Sprintf("metric %d rows", i), r.rows.Shape(), func(e *execution) *tensors.Tensor { return e.readings[i].rows })
 			rows = func(x *Node) *Node { return gatherRows(rowsOf(x), index) }
 		}
-		in := Rows{Logits: rows(output), Data: data}
+		in := Rows{Logits: rows(o.Output), Data: data}
 		var base *Node
 		if build.call.call.WithBase || ReadsClean(r.Metric) {
 			base = rows(clean)
@@ -294,7 +301,8 @@ func (build *builder) metrics(output, clean *Node) (results []*Node) {
 		if ReadsClean(r.Metric) {
 			in.Clean = base
 		}
-		results = append(results, r.Of(in))
+		o.Metrics[names[i]] = r.Of(in)
+		results = append(results, o.Metrics[names[i]])
 		if build.call.call.WithBase {
 			in.Logits = base
 			results = append(results, r.Of(in))
@@ -303,14 +311,22 @@ func (build *builder) metrics(output, clean *Node) (results []*Node) {
 	return results
 }
 
+// metricNames are what the values of metrics are found by.
+func (b *bound) metricNames() []string {
+	seen, names := map[string]int{}, make([]string, len(b.readings))
+	for i, r := range b.readings {
+		names[i] = r.title()
+		if seen[names[i]]++; seen[names[i]] > 1 {
+			names[i] = fmt.Sprintf("%s #%d", names[i], seen[names[i]])
+		}
+	}
+	return names
+}
+
 // measured hands out what the metrics returned, and what follows.
 func (b *bound) measured(results []*tensors.Tensor) (list []Measured, rest []*tensors.Tensor) {
-	seen := map[string]int{}
-	for _, r := range b.readings {
-		m := Measured{Name: r.title()}
-		if seen[m.Name]++; seen[m.Name] > 1 {
-			m.Name = fmt.Sprintf("%s #%d", m.Name, seen[m.Name])
-		}
+	for _, name := range b.metricNames() {
+		m := Measured{Name: name}
 		m.Value, results = results[0], results[1:]
 		if b.call.WithBase {
 			m.Base, results = results[0], results[1:]

@@ -46,6 +46,9 @@ type task interface {
 	build(b *builder, o Outcome) []*Node
 }
 
+// siteReader is a task that reads activations of the base run.
+type siteReader interface{ reads() []Site }
+
 // signature is what of the bound call decides the program: shapes, what takes part, and which runs are shared.
 func (b *bound) signature() string {
 	text := strconv.AppendBool(strconv.AppendBool(nil, b.call.WithBase), b.call.WithOutput)
@@ -97,7 +100,8 @@ type builder struct {
 	call    *bound // for shapes alone
 	weights Nodes
 	owned   map[parameterKey]*Node
-	state   Nodes // after the base run of a stateful model
+	state   Nodes       // after the base run of a stateful model
+	read    []*recorder // what a task reads of the base run
 }
 
 // stateful is a model whose run hands something to the next.
@@ -150,7 +154,14 @@ func (build *builder) everything(t task) []*Node {
 	}
 	runs := build.runs()
 	base := len(runs) - 1
-	outcome := Outcome{Parameters: Nodes{}}
+	if reader, ok := t.(siteReader); ok {
+		for _, site := range reader.reads() {
+			r := runs[base].read(site)
+			r.apart = true
+			build.read = append(build.read, r)
+		}
+	}
+	outcome := Outcome{Parameters: Nodes{}, Metrics: Nodes{}}
 	for i, r := range runs {
 		outcome.Output = r.add(i == base)
 	}
@@ -168,7 +179,7 @@ func (build *builder) everything(t task) []*Node {
 	if out.base = b.call.WithBase && out.output; out.base {
 		results = append(results, clean)
 	}
-	results = append(results, build.metrics(outcome.Output, clean)...)
+	results = append(results, build.metrics(outcome, clean)...)
 	for _, r := range runs {
 		r.checkFired()
 	}

@@ -80,6 +80,9 @@ func (r *run) add(whole bool) (output *Node) {
 				r.settle(e.fired == r.extent.Positions)
 			}
 			if recorder := r.reads[a.Site]; recorder != nil {
+				if recorder.apart {
+					a.Value = IdentityWithCustomGradient(a.Value, func(_, v *Node) *Node { return v })
+				}
 				recorder.record(a)
 				r.settle(recorder.covered == r.extent.Positions)
 			}
@@ -131,6 +134,7 @@ type recorder struct {
 	extent  Extent
 	pieces  []*Node
 	covered int
+	apart   bool // what goes on from the site is a node of its own: for gradients, as the model may use the value in other ways too
 }
 
 func (r *recorder) record(a Activation) {
@@ -138,8 +142,11 @@ func (r *recorder) record(a Activation) {
 	r.pieces = append(r.pieces, a.Value)
 }
 
-// rows is the site's whole activation, [batch, (heads,) positions, width], as [rows, width].
-func (r *recorder) rows() *Node {
+// rows is the site's whole activation as [rows, width].
+func (r *recorder) rows() *Node { return rowsOf(r.whole()) }
+
+// whole is the site's activation at all positions, [batch, (heads,) positions, width].
+func (r *recorder) whole() *Node {
 	if r.covered != r.extent.Positions {
 		panic(notAnnounced(r.site, r.covered, r.extent.Positions))
 	}
@@ -150,7 +157,7 @@ func (r *recorder) rows() *Node {
 	case len(r.pieces) > 1:
 		whole = Concatenate(r.pieces, -2)
 	}
-	return rowsOf(whole)
+	return whole
 }
 
 // rowsOf is x with all axes but the last made one.

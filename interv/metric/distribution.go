@@ -38,6 +38,9 @@ type Accuracy struct {
 // Name is "accuracy".
 func (Accuracy) Name() string { return "accuracy" }
 
+// Counts is true.
+func (Accuracy) Counts() bool { return true }
+
 // Key is empty.
 func (Accuracy) Key() string { return "" }
 
@@ -58,6 +61,9 @@ type Rank struct {
 
 // Name is "rank".
 func (Rank) Name() string { return "rank" }
+
+// Counts is true.
+func (Rank) Counts() bool { return true }
 
 // Key is empty.
 func (Rank) Key() string { return "" }

@@ -40,6 +40,12 @@ func (m Recovered) Key() string { return fmt.Sprintf("%T %s %s", m.Of, m.Of.Name
 // ReadsClean tells whether the metric does.
 func (m Recovered) ReadsClean() bool { return interv.ReadsClean(m.Of) }
 
+// Counts tells whether the metric does.
+func (m Recovered) Counts() bool {
+	counter, ok := m.Of.(interv.Counter)
+	return ok && counter.Counts()
+}
+
 // ofData is before the names of the metric's data.
 const ofData = "of "
 
