@@ -34,8 +34,9 @@ func parseProcessor(text json.RawMessage) (special, error) {
 		var r struct {
 			Type           string `json:"type"`
 			Sep, Cls       namedID
-			TrimOffsets    bool `json:"trim_offsets"`
+			TrimOffsets    bool `json:"trim_offsets"` // these three concern offsets alone
 			AddPrefixSpace bool `json:"add_prefix_space"`
+			UseRegex       bool `json:"use_regex"`
 		}
 		err := strict.Unmarshal(text, &r)
 		return special{[]int{r.Cls.id}, []int{r.Sep.id}}, err
@@ -75,6 +76,9 @@ func parseTemplate(text json.RawMessage) (around special, err error) {
 			IDs    []int    `json:"ids"`
 			Tokens []string `json:"tokens"`
 		} `json:"special_tokens"`
+		AddPrefixSpace bool `json:"add_prefix_space"` // these three, of byte-level processors, some files have here, where they do nothing
+		TrimOffsets    bool `json:"trim_offsets"`
+		UseRegex       bool `json:"use_regex"`
 	}
 	if err := strict.Unmarshal(text, &t); err != nil {
 		return around, err
