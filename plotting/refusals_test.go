@@ -83,6 +83,7 @@ func TestFrameRefusals(t *testing.T) {
 		`column "n": got []int, wanted []string`:               wrongType,
 		`column: got "m", wanted one of n`:                     unknown,
 		`column: got "m", wanted one of`:                       unknownGroup,
+		`got no name`:                                          read(",b\n"),
 		`CSV: got nothing`:                                     read(""),
 		`wrong number of fields`:                               read("a,b\n1\n"),
 		`a second column`:                                      read("a,a\n1,2\n"),

@@ -186,3 +186,15 @@ func TestLabelsLieBeyondTheirBars(t *testing.T) {
 		}
 	}
 }
+
+// Two rows are a line; one is none.
+func TestLinesOfTwoRows(t *testing.T) {
+	frame := MustFrame(NewColumn("x", []float64{0, 1}), NewColumn("y", []float64{2, 3}), NewColumn("of", []string{"a", "b"}))
+	var figure strings.Builder
+	if err := New(frame, Aes{X: "x", Y: "y"}).Add(Line{}).WriteSVG(&figure); err != nil {
+		t.Error(err)
+	}
+	if err := New(frame, Aes{X: "x", Y: "y", Group: "of"}).Add(Line{}).WriteSVG(&figure); err == nil {
+		t.Error("two lines of one row each were drawn")
+	}
+}

@@ -177,6 +177,23 @@ func TestPythonsCache(t *testing.T) {
 	}
 }
 
+// The cache is where Hugging Face's library has it, whichever of its variables is set.
+func TestCacheFolder(t *testing.T) {
+	for _, name := range []string{"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("HOME", filepath.FromSlash("/home/who"))
+	for _, set := range []struct{ name, value, want string }{
+		{"HOME", "/home/who", "/home/who/.cache/huggingface/hub"}, {"XDG_CACHE_HOME", "/cache", "/cache/huggingface/hub"}, {"HF_HOME", "/hf", "/hf/hub"},
+		{"HUGGINGFACE_HUB_CACHE", "/old", "/old"}, {"HF_HUB_CACHE", "/new", "/new"},
+	} {
+		t.Setenv(set.name, set.value)
+		if got, err := cacheFolder(); err != nil || filepath.ToSlash(got) != set.want {
+			t.Errorf("with %s: got %s, wanted %s (%v)", set.name, got, set.want, err)
+		}
+	}
+}
+
 func TestRevisions(t *testing.T) {
 	s := newServer(t, map[string]string{"config.json": "{}"})
 	for _, id := range []string{"owner/model@refs/pr/1", "old", "owner/model@" + commit} {

@@ -37,6 +37,12 @@ func TestRoundTrip(t *testing.T) {
 			t.Errorf("%s: got %v, wanted %v", want.Name, got, want)
 		}
 	}
+	for name := range 9 { // data begins at a multiple of 8, as readers that map the file want it
+		text, err := Encode([]Tensor{FromFloat32s(strings.Repeat("x", 1+name), []int{1}, []float32{1})}, nil)
+		if err != nil || binary.LittleEndian.Uint64(text)%8 != 0 {
+			t.Errorf("a name of %d letters: a header of %d bytes (%v)", 1+name, binary.LittleEndian.Uint64(text), err)
+		}
+	}
 	if read.Metadata["format"] != "pt" {
 		t.Errorf("metadata: got %v", read.Metadata)
 	}
@@ -61,6 +67,14 @@ func TestConversions(t *testing.T) {
 	wide := Tensor{"w", "I64", []int{1}, binary.LittleEndian.AppendUint64(nil, 1<<40)}
 	if _, err := wide.Int32s(); err == nil || !strings.Contains(err.Error(), "32 bits") {
 		t.Errorf("I64 of 2⁴⁰ as int32: got %v", err)
+	}
+	for _, whole := range []Tensor{
+		{"i", "I32", []int{3}, []byte{1, 0, 0, 0, 2, 0, 0, 0, 255, 255, 255, 255}},
+		{"l", "I64", []int{3}, []byte{1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255}},
+	} {
+		if got, err := whole.Int32s(); err != nil || !slices.Equal(got, []int32{1, 2, -1}) {
+			t.Errorf("%s: got %v, wanted [1 2 -1] (%v)", whole.DType, got, err)
+		}
 	}
 	if _, err := wide.Float32s(); err == nil {
 		t.Error("integers were read as floats")

@@ -1,8 +1,11 @@
 package gru_test
 
 import (
+	"math"
 	"slices"
 	"testing"
+
+	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/interv/gru"
 )
@@ -37,5 +40,26 @@ func TestMadeAgain(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Weights are drawn as the documentation says: cells and head uniformly from ±1/√d, embeddings with a standard deviation of 0.02.
+func TestDistributions(t *testing.T) {
+	model := gru.MustNewClassifier(gru.Config{Layers: 1, Width: 64, Embeddings: true, Vocabulary: 50, MaxPositions: 50}, 3)
+	for name, weight := range model.Weights().All() {
+		largest, squares := 0.0, 0.0
+		values := tensors.MustCopyFlatData[float32](weight)
+		for _, value := range values {
+			largest, squares = max(largest, math.Abs(float64(value))), squares+float64(value)*float64(value)
+		}
+		deviation, want := math.Sqrt(squares/float64(len(values))), 1.0/8/math.Sqrt(3)
+		if len(values) == 50*64 {
+			want = 0.02
+		} else if largest > 1.0/8 {
+			t.Errorf("%s: got %g, wanted at most 1/8", name, largest)
+		}
+		if math.Abs(deviation/want-1) > 0.2 {
+			t.Errorf("%s: got a standard deviation of %g, wanted %g", name, deviation, want)
+		}
 	}
 }

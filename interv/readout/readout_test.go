@@ -38,6 +38,23 @@ func ExampleTopVals() {
 	// the                  0.125
 }
 
+// Equal values come by id, however many there are.
+func TestTopValsOfEqualValues(t *testing.T) {
+	many, distribution := make(words, 40), make([]float32, 40)
+	for id := range many {
+		many[id], distribution[id] = fmt.Sprint(id), float32(id%3)
+	}
+	top, err := readout.TopVals(many, distribution, 40)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, value := range top[1:] {
+		if before := top[i]; before.Value < value.Value || before.Value == value.Value && before.ID > value.ID {
+			t.Fatalf("token %d of value %g comes before token %d of value %g", before.ID, before.Value, value.ID, value.Value)
+		}
+	}
+}
+
 func TestTopValsRefusals(t *testing.T) {
 	for _, n := range []int{0, 5} {
 		_, err := readout.TopVals(vocabulary, make([]float32, 4), n)

@@ -39,6 +39,8 @@ func TestConfigRefusals(t *testing.T) {
 		"scaling frequencies": {llamaLike("llama", `"rope_scaling": {"rope_type": "llama3", "factor": 2, "low_freq_factor": 4, "high_freq_factor": 1}`),
 			[]string{"Rotary.LowFrequency", "got 4"}},
 		"rotation of odd width": {llamaLike("llama", `"partial_rotary_factor": 0.75`), []string{"Rotary.Width", "got 3", "even number"}},
+		"rotation of nothing":   {llamaLike("llama", `"partial_rotary_factor": 0.1`), []string{"Rotary.Width", "got 0", "from 2"}},
+		"rotation too wide":     {llamaLike("llama", `"partial_rotary_factor": 1.5`), []string{"Rotary.Width", "got 6", "the head's 4"}},
 		"another computation":   {strings.TrimSuffix(tiny["gpt2"], "}") + `, "add_cross_attention": true}`, []string{"add_cross_attention", "got true"}},
 		"cap not applied":       {llamaLike("gemma3_text", `"attn_logit_softcapping": 3.0`), []string{"attn_logit_softcapping", "got 3"}},
 		"quantized":             {llamaLike("llama", `"quantization_config": {"bits": 4}`), []string{"quantization_config", "floating-point"}},
