@@ -43,7 +43,7 @@ func (s size) synthetic() []byte {
 	letters := byteRunes[:]
 	if s.spaces {
 		letters = []rune("▁")
-		for r := rune('!'); len(letters) < 3000; r += 1 + r/500 {
+		for r := rune('!'); r < 0x3000; r += 5 {
 			letters = append(letters, r)
 		}
 		for b := range 256 {

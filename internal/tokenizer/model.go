@@ -5,6 +5,7 @@ import (
 	"container/heap"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -17,7 +18,8 @@ type model interface {
 	tokens(p piece) ([]Token, error)
 }
 
-func parseModel(text json.RawMessage) (model, map[string]int, error) {
+// parseModel reads a model, whose tables may have been taken out of it.
+func parseModel(text json.RawMessage, t *tables) (model, map[string]int, error) {
 	var f modelFile
 	failure := strict.Unmarshal(text, &f) // a model of another kind may fail for its form
 	kind := f.Type
@@ -33,11 +35,19 @@ func parseModel(text json.RawMessage) (model, map[string]int, error) {
 	if failure != nil {
 		return nil, nil, failure
 	}
+	if t != nil {
+		f.Vocabulary = t.vocabulary
+	}
 	if kind == "" && f.Merges == nil {
 		return nil, nil, fmt.Errorf("got neither type nor merges, wanted a type: BPE or WordLevel")
 	}
 	if len(f.Vocabulary) == 0 {
 		return nil, nil, fmt.Errorf("got no vocabulary, wanted one")
+	}
+	for token, id := range f.Vocabulary {
+		if id < 0 || id > math.MaxInt32 {
+			return nil, nil, fmt.Errorf("got id %d for %q, wanted ids from 0 to %d", id, token, math.MaxInt32)
+		}
 	}
 	unknown := -1
 	if f.UnknownToken != nil && *f.UnknownToken != "" {
@@ -50,7 +60,14 @@ func parseModel(text json.RawMessage) (model, map[string]int, error) {
 	if kind == "WordLevel" {
 		return &wordLevel{f.Vocabulary, unknown}, f.Vocabulary, nil
 	}
-	b, err := newBPE(&f, unknown)
+	if t == nil {
+		list, err := parseMerges(f.Merges)
+		if err != nil {
+			return nil, nil, err
+		}
+		t = &tables{f.Vocabulary, list}
+	}
+	b, err := newBPE(&f, t.merges, unknown)
 	return b, f.Vocabulary, err
 }
 
@@ -96,18 +113,14 @@ func (p piece) token(id int) Token { return Token{id, p.from[0], p.to[len(p.to)-
 // first in the list, until none may. https://arxiv.org/abs/1508.07909
 type bpe struct {
 	vocabulary   map[string]int
-	merges       map[pair]merge
+	merges       mergeTable
 	unknown      int       // -1 if there is none
 	fuseUnknown  bool      // unknown neighbours become one token
 	bytes        *[256]int // the tokens of single bytes, for characters that the vocabulary does not have; nil if it has none
 	ignoreMerges bool      // a piece that is a token is that token, whatever the merges
 }
 
-type pair struct{ left, right int }
-
-type merge struct{ rank, id int }
-
-func newBPE(f *modelFile, unknown int) (*bpe, error) {
+func newBPE(f *modelFile, merges [][2]string, unknown int) (*bpe, error) {
 	if f.Dropout != nil && *f.Dropout != 0 {
 		return nil, fmt.Errorf("got dropout %g, wanted none: the same text must give the same tokens", *f.Dropout)
 	}
@@ -115,19 +128,8 @@ func newBPE(f *modelFile, unknown int) (*bpe, error) {
 		return nil, fmt.Errorf("got prefix %q and suffix %q of parts of words, wanted none", f.ContinuingSubwordPrefix, f.EndOfWordSuffix)
 	}
 	b := &bpe{vocabulary: f.Vocabulary, unknown: unknown, fuseUnknown: f.FuseUnknown, ignoreMerges: f.IgnoreMerges}
-	list, err := parseMerges(f.Merges)
-	if err != nil {
+	if err := b.rank(merges); err != nil {
 		return nil, err
-	}
-	b.merges = make(map[pair]merge, len(list))
-	for rank, m := range list {
-		left, hasLeft := b.vocabulary[m[0]]
-		right, hasRight := b.vocabulary[m[1]]
-		id, has := b.vocabulary[m[0]+m[1]]
-		if !hasLeft || !hasRight || !has {
-			return nil, fmt.Errorf("merge %d: got %q and %q, wanted both and their union in the vocabulary", rank, m[0], m[1])
-		}
-		b.merges[pair{left, right}] = merge{rank, id}
 	}
 	if f.ByteFallback {
 		b.bytes = new([256]int)
@@ -247,8 +249,7 @@ func (b *bpe) merge(symbols []symbol) {
 		if at < 0 || symbols[at].end < 0 || symbols[at].after < 0 {
 			return merge{}, false
 		}
-		m, ok := b.merges[pair{symbols[at].id, symbols[symbols[at].after].id}]
-		return m, ok
+		return b.merges.find(symbols[at].id, symbols[symbols[at].after].id)
 	}
 	var queue candidates
 	for at := range symbols {

@@ -6,7 +6,6 @@ package tokenizer
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -16,9 +15,9 @@ import (
 
 // Tokenizer is one tokenizer. It never changes, and any number of goroutines may share it.
 type Tokenizer struct {
-	texts       map[int]string // the tokens' texts by id, as the vocabulary writes them
-	ids         map[string]int
-	size        int
+	texts       names          // the tokens' texts by id, as the vocabulary writes them
+	vocabulary  map[string]int // the model's
+	added       map[string]int
 	raw, normal added // added tokens, looked for before and after the text is normalized
 	normalizers []normalizer
 	splitters   []splitter
@@ -35,14 +34,18 @@ type Token struct {
 
 // Parse reads tokenizer.json.
 func Parse(text []byte) (*Tokenizer, error) {
+	rest, tables, ok := scan(string(text))
+	if !ok {
+		rest = string(text)
+	}
 	var f file
-	if err := strict.Unmarshal(text, &f); err != nil {
+	if err := strict.Unmarshal([]byte(rest), &f); err != nil {
 		return nil, err
 	}
 	t := &Tokenizer{}
 	var vocabulary map[string]int
 	var err error
-	if t.model, vocabulary, err = parseModel(f.Model); err != nil {
+	if t.model, vocabulary, err = parseModel(f.Model, tables); err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
 	if t.normalizers, err = parsed(f.Normalizer, "normalizers", parseNormalizer); err != nil {
@@ -70,20 +73,21 @@ func Parse(text []byte) (*Tokenizer, error) {
 
 // name collects the tokens' texts.
 func (t *Tokenizer) name(vocabulary map[string]int, added []addedToken) error {
-	t.ids = maps.Clone(vocabulary)
-	for _, token := range added {
-		t.ids[token.Content] = token.ID
-	}
-	t.texts = make(map[int]string, len(t.ids))
-	for text, id := range t.ids {
-		if other, ok := t.texts[id]; ok || id < 0 {
-			return fmt.Errorf("got id %d for %q and %q, wanted ids from 0, each for one token", id, min(text, other), max(text, other))
+	t.vocabulary, t.added = vocabulary, make(map[string]int, len(added))
+	t.texts = newNames(len(vocabulary) + len(added))
+	for text, id := range vocabulary {
+		if err := t.texts.set(id, text); err != nil {
+			return err
 		}
-		t.texts[id] = text
-		t.size = max(t.size, id+1)
+	}
+	for _, token := range added {
+		t.added[token.Content] = token.ID
+		if err := t.texts.set(token.ID, token.Content); err != nil {
+			return err
+		}
 	}
 	for _, id := range slices.Concat(t.special.before, t.special.after) {
-		if _, ok := t.texts[id]; !ok {
+		if _, ok := t.texts.get(id); !ok {
 			return fmt.Errorf("post_processor: got id %d, wanted one of a token", id)
 		}
 	}
@@ -91,18 +95,20 @@ func (t *Tokenizer) name(vocabulary map[string]int, added []addedToken) error {
 }
 
 // Size is the number of ids, from 0 to the largest.
-func (t *Tokenizer) Size() int { return t.size }
+func (t *Tokenizer) Size() int { return t.texts.size }
 
 // ID returns the id of a token as the vocabulary writes it.
 func (t *Tokenizer) ID(token string) (int, bool) {
-	id, ok := t.ids[token]
+	id, ok := t.added[token]
+	if !ok {
+		id, ok = t.vocabulary[token]
+	}
 	return id, ok
 }
 
 // Token returns a token as the vocabulary writes it.
 func (t *Tokenizer) Token(id int) (string, bool) {
-	text, ok := t.texts[id]
-	return text, ok
+	return t.texts.get(id)
 }
 
 // Special returns the ids of the tokens that the tokenizer puts before and after a text.
@@ -177,7 +183,7 @@ func (t *Tokenizer) Text(id int) string { return t.decode([]int{id}, true) }
 func (t *Tokenizer) decode(ids []int, alone bool) string {
 	tokens := make([]string, len(ids))
 	for i, id := range ids {
-		text, ok := t.texts[id]
+		text, ok := t.texts.get(id)
 		if !ok {
 			text = fmt.Sprintf("<%d>", id)
 		}

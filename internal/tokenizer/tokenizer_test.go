@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -269,6 +270,38 @@ func FuzzParse(f *testing.F) {
 			tokenizer.Text(token.ID)
 		}
 		tokenizer.Decode(ids(tokens))
+	})
+}
+
+// FuzzScan wants the tables that encoding/json reads, or none.
+func FuzzScan(f *testing.F) {
+	for _, text := range []string{
+		`{"model": {"vocab": {"a": 0, "\u0120b": 1, "\"\\": 2}, "merges": ["a a", "b c"]}}`,
+		`{"a": [1, {"b": "]"}], "model": {"merges": [["a", "a"], ["\n", " "]], "vocab": {"a": 10, "a": 11}, "type": "BPE"}, "z": null}`,
+		`{"model": {"vocab": {"a": 0}, "merges": [], "Vocab": {"b": 1}}, "MODEL": {}}`,
+		`{"model": {"vocab": {"a": 1.5}, "merges": ["a  b"]}}`,
+	} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		rest, tables, ok := scan(text)
+		if !ok {
+			return
+		}
+		var got, want struct{ Model modelFile }
+		if json.Unmarshal([]byte(rest), &got) != nil {
+			return // what is left is read by that
+		}
+		if err := json.Unmarshal([]byte(text), &want); err != nil {
+			t.Fatalf("%q: got tables, wanted %v", text, err)
+		}
+		merges, err := parseMerges(want.Model.Merges)
+		if err != nil || !maps.Equal(tables.vocabulary, want.Model.Vocabulary) || !slices.Equal(tables.merges, merges) {
+			t.Fatalf("%q: got %v, wanted %v and %v (%v)", text, tables, want.Model.Vocabulary, merges, err)
+		}
+		if len(got.Model.Vocabulary) > 0 || string(got.Model.Merges) != "[]" || got.Model.Type != want.Model.Type {
+			t.Fatalf("%q: got %q left", text, rest)
+		}
 	})
 }
 
