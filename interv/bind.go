@@ -2,8 +2,10 @@ package interv
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
+	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
 )
@@ -37,6 +39,7 @@ type action struct {
 	shape  []int           // of the located units in an example
 	each   [][2]int        // heads and positions of each example's rectangle in that shape
 
+	whole    bool            // every unit of the run edited is located, in order, and so is what goes there: no index tensors
 	hit      *tensors.Tensor // [batch, (heads,) positions] int32, of the run edited: what goes to each unit, −1 for none. See below
 	at       *tensors.Tensor // [batch, units] int32: the located units of the run edited; nil if the action is not gathered
 	from     *tensors.Tensor // [batch, units] int32: the source row of each located unit; nil if it is not gathered or reads nothing
@@ -44,7 +47,28 @@ type action struct {
 	features *tensors.Tensor // [batch, features] int32: the features to collect, in order; nil for all
 }
 
-// The entries of hit are rows of the source or, for a gathered action, of the located units.
+// The entries of hit are rows of the source or, for a gathered action, of the located units. An action that is whole has a program of its
+// own, as a model has whose sites have one position: nothing there is picked out and put back, which takes longer than a small
+// intervention itself.
+
+// upload moves all tensors of a call to the device.
+func (b *bound) upload(backend compute.Backend) error {
+	list := slices.Collect(maps.Values(b.call.Labels))
+	for _, run := range b.runs {
+		list = slices.AppendSeq(list, maps.Values(run.inputs))
+	}
+	for _, a := range b.actions {
+		list = append(list, a.given, a.hit, a.at, a.from, a.selected, a.features)
+	}
+	for _, t := range list {
+		if t != nil {
+			if _, err := bufferOf(t, backend); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
 
 func (b *bound) base() boundRun { return b.runs[len(b.runs)-1] }
 
@@ -240,7 +264,9 @@ func (b *bound) bindAction(iv *Intervenable, i int, p planned, runOf []int) (act
 	if err != nil {
 		return a, err
 	}
-	b.bindIndices(&a, p, written, from, extent)
+	if a.whole = p.gathered && a.isWhole(written, from, extent.Positions*max(1, p.sites.Heads), b); !a.whole {
+		b.bindIndices(&a, p, written, from, extent)
+	}
 	return a, b.bindSubspace(&a, p, entry(b.call.Subspaces, i), iv.model.Weights().DType())
 }
 
@@ -332,6 +358,20 @@ func (b *bound) bindGiven(iv *Intervenable, a *action, p planned, t *tensors.Ten
 	return rows, CheckFinite("activations", t)
 }
 
+// isWhole tells whether each unit of the run, so many in an example, gets the same unit of what is read.
+func (a *action) isWhole(written units, from []int, count int, b *bound) bool {
+	isRange := func(rows []int) bool {
+		for i, row := range rows {
+			if row != i {
+				return false
+			}
+		}
+		return true
+	}
+	same := from == nil || isRange(from) && (a.read < 0 || b.runs[a.read].extent.Positions == b.runs[a.write].extent.Positions)
+	return same && len(written.rows) == len(written.each)*count && isRange(written.rows)
+}
+
 // bindIndices makes the index tensors of an action; from holds the source row of each written unit.
 func (b *bound) bindIndices(a *action, p planned, written units, from []int, extent Extent) {
 	if p.collects || p.gathered {
@@ -376,12 +416,12 @@ func (b *bound) bindSubspace(a *action, p planned, ids [][]int, dtype dtypes.DTy
 		a.features = int32Tensor(slices.Concat(lists...), batch, len(lists[0]))
 		return nil
 	}
-	mask := make([]float64, batch*p.features)
+	mask := make([]float32, batch*p.features)
 	for example, list := range lists {
 		for _, feature := range list {
 			mask[example*p.features+feature] = 1
 		}
 	}
-	a.selected = ofDType(float32Tensor(mask, batch, p.features), dtype)
+	a.selected = ofDType(tensors.FromFlatDataAndDimensions(mask, batch, p.features), dtype)
 	return nil
 }

@@ -2,6 +2,7 @@ package interv
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/gomlx/gomlx/core/tensors"
 )
@@ -55,29 +56,32 @@ func (p planned) featureLists(ids [][]int, batch int) ([][]int, error) {
 	}
 	lists := make([][]int, batch)
 	for i, row := range ids {
-		if len(row) == 0 {
-			return nil, &Error{Axis: fmt.Sprintf("subspaces of example %d", i), Got: "no ids",
-				Wanted: "at least one (nil subspaces mean all features, a nil location leaves the representation out)"}
+		refuse := func(got, wanted string) ([][]int, error) {
+			return nil, &Error{Axis: fmt.Sprintf("subspaces of example %d", i), Got: got, Wanted: wanted}
 		}
-		seen := map[int]bool{}
-		for _, id := range row {
-			axis := fmt.Sprintf("subspaces of example %d", i)
+		if len(row) == 0 {
+			return refuse("no ids", "at least one (nil subspaces mean all features, a nil location leaves the representation out)")
+		}
+		for k, id := range row {
 			if id < 0 || id >= count {
-				return nil, &Error{Axis: axis, Got: fmt.Sprintf("%s %d", noun, id), Wanted: fmt.Sprintf("0 to %d", count-1)}
+				return refuse(fmt.Sprintf("%s %d", noun, id), fmt.Sprintf("0 to %d", count-1))
 			}
-			if seen[id] {
-				return nil, &Error{Axis: axis, Got: fmt.Sprintf("%s %d twice", noun, id), Wanted: "each at most once"}
+			if slices.Contains(row[:k], id) {
+				return refuse(fmt.Sprintf("%s %d twice", noun, id), "each at most once")
 			}
-			seen[id] = true
-			if noun == "part" {
+			switch {
+			case len(p.SubspacePartition) == 0:
+			case k == 0:
+				lists[i] = slices.Clip(p.SubspacePartition[id])
+			default:
 				lists[i] = append(lists[i], p.SubspacePartition[id]...)
-			} else {
-				lists[i] = append(lists[i], id)
 			}
+		}
+		if len(p.SubspacePartition) == 0 {
+			lists[i] = row
 		}
 		if p.collects && len(lists[i]) != len(lists[0]) {
-			return nil, &Error{Axis: fmt.Sprintf("subspaces of example %d", i), Got: fmt.Sprintf("%d features", len(lists[i])),
-				Wanted: fmt.Sprintf("%d, as for example 0: they are returned as one tensor", len(lists[0]))}
+			return refuse(fmt.Sprintf("%d features", len(lists[i])), fmt.Sprintf("%d, as for example 0: they are returned as one tensor", len(lists[0])))
 		}
 	}
 	return lists, nil

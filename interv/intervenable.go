@@ -198,6 +198,11 @@ func (iv *Intervenable) run(call Call, t task, extra []*tensors.Tensor) (*Result
 	if err != nil {
 		return nil, nil, err
 	}
+	return iv.runBound(b, t, extra)
+}
+
+// runBound is run of a call that is bound already.
+func (iv *Intervenable) runBound(b *bound, t task, extra []*tensors.Tensor) (*Result, []*tensors.Tensor, error) {
 	key := b.signature()
 	if t != nil {
 		key = t.key() + key

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -121,7 +122,15 @@ func blend(selected, from, to *Node) *Node {
 }
 
 // project multiplies the last axis of x by matrix: [batch, …, d] × [d, r] → [batch, …, r].
-func project(x, matrix *Node) *Node { return product(x, []int{-1}, matrix, []int{0}) }
+func project(x, matrix *Node) *Node { return productOfRows(x, matrix, 0) }
 
 // unproject multiplies the last axis of z by the transpose of matrix: [batch, …, r] × [d, r]ᵀ → [batch, …, d].
-func unproject(z, matrix *Node) *Node { return product(z, []int{-1}, matrix, []int{1}) }
+func unproject(z, matrix *Node) *Node { return productOfRows(z, matrix, 1) }
+
+// productOfRows contracts the last axis of x with an axis of a matrix. It is a product of two matrices, as is then its gradient: with more
+// axes that takes a quarter longer.
+func productOfRows(x, matrix *Node, axis int) *Node {
+	dimensions := slices.Clone(x.Shape().Dimensions)
+	dimensions[len(dimensions)-1] = matrix.Shape().Dim(1 - axis)
+	return Reshape(product(rowsOf(x), []int{-1}, matrix, []int{axis}), dimensions...)
+}

@@ -160,23 +160,20 @@ type side struct {
 // rectangles lists the units of each example: heads × positions, each either as listed or all of them.
 func (s side) rectangles(heads, positions [][]int) (units, error) {
 	u := units{each: make([][2]int, s.extent.Batch)}
+	var err error
 	if heads == nil {
-		heads = Repeat(s.extent.Batch, Range(0, max(1, s.heads))...)
-	} else {
-		heads = cloneRows(heads)
-		if err := s.check(heads, "head", s.heads, nil); err != nil {
-			return u, err
-		}
+		heads = slices.Repeat([][]int{Range(0, max(1, s.heads))}, s.extent.Batch)
+	} else if heads, err = s.check(heads, "head", s.heads, nil); err != nil {
+		return u, err
 	}
 	if positions == nil {
-		positions = Repeat(s.extent.Batch, Range(0, s.extent.Positions)...)
+		positions = slices.Repeat([][]int{Range(0, s.extent.Positions)}, s.extent.Batch)
 	} else {
-		positions = cloneRows(positions)
 		noun := "position"
 		if s.unit == Step {
 			noun = "step"
 		}
-		if err := s.check(positions, noun, s.extent.Positions, s.extent.Real); err != nil {
+		if positions, err = s.check(positions, noun, s.extent.Positions, s.extent.Real); err != nil {
 			return u, err
 		}
 	}
@@ -208,40 +205,50 @@ func (s side) rectangles(heads, positions [][]int) (units, error) {
 }
 
 // check validates lists of one kind of unit. Where real tells which positions of an example are not padding, it wants no others, and
-// replaces numbers below 0 by those that they stand for.
-func (s side) check(rows [][]int, noun string, count int, real func(example int) (start, end int)) error {
+// numbers below 0 are replaced by those that they stand for, in a copy of their row.
+func (s side) check(rows [][]int, noun string, count int, real func(example int) (start, end int)) ([][]int, error) {
 	if len(rows) != s.extent.Batch {
-		return &Error{Axis: s.axis, Got: fmt.Sprintf("%d examples", len(rows)), Wanted: fmt.Sprintf("%d, the batch", s.extent.Batch)}
+		return nil, &Error{Axis: s.axis, Got: fmt.Sprintf("%d examples", len(rows)), Wanted: fmt.Sprintf("%d, the batch", s.extent.Batch)}
 	}
+	rows = slices.Clone(rows)
 	for i, row := range rows {
 		start, end := 0, count
 		if real != nil {
 			start, end = real(i)
 		}
-		refuse := func(got, wanted string) error {
-			return &Error{Axis: fmt.Sprintf("%s of example %d", s.axis, i), Got: noun + " " + got, Wanted: wanted}
-		}
+		copied := false
 		for k, n := range row {
-			got := fmt.Sprint(n)
 			if n < 0 && real != nil {
 				n += end
 			}
 			if n < start || n >= end {
-				if n >= 0 && n < count {
-					got += ", which is padding"
-				}
-				wanted := fmt.Sprintf("%d to %d", start, end-1)
-				if real != nil {
-					wanted += fmt.Sprintf(", or -1 to %d from the end", start-end)
-				}
-				return refuse(got, wanted)
+				return nil, s.outside(i, noun, row[k], n >= 0 && n < count, start, end, real != nil)
 			}
-			if row[k] = n; !s.repeats && slices.Contains(row[:k], n) {
-				return refuse(fmt.Sprintf("%d twice", n), "each at most once")
+			if n != row[k] {
+				if !copied {
+					row, copied = slices.Clone(row), true
+				}
+				row[k] = n
+			}
+			if !s.repeats && slices.Contains(row[:k], n) {
+				return nil, &Error{Axis: fmt.Sprintf("%s of example %d", s.axis, i), Got: fmt.Sprintf("%s %d twice", noun, n), Wanted: "each at most once"}
 			}
 		}
+		rows[i] = row
 	}
-	return nil
+	return rows, nil
+}
+
+// outside is the error for a unit that an example does not have.
+func (s side) outside(example int, noun string, n int, padding bool, start, end int, fromTheEnd bool) error {
+	got, wanted := fmt.Sprintf("%s %d", noun, n), fmt.Sprintf("%d to %d", start, end-1)
+	if padding {
+		got += ", which is padding"
+	}
+	if fromTheEnd {
+		wanted += fmt.Sprintf(", or -1 to %d from the end", start-end)
+	}
+	return &Error{Axis: fmt.Sprintf("%s of example %d", s.axis, example), Got: got, Wanted: wanted}
 }
 
 func cloneRows(rows [][]int) [][]int {

@@ -153,11 +153,10 @@ func (m Measure) positions(extent Extent) ([]int, error) {
 		rows = Repeat(extent.Batch, -1)
 	case len(rows) == 1 && len(rows[0]) == 1:
 		rows = Repeat(extent.Batch, rows[0][0])
-	default:
-		rows = cloneRows(rows)
 	}
 	side := side{axis: "position", unit: Position, extent: extent}
-	if err := side.check(rows, "position", extent.Positions, extent.Real); err != nil {
+	rows, err := side.check(rows, "position", extent.Positions, extent.Real)
+	if err != nil {
 		return nil, err
 	}
 	positions := make([]int, len(rows))

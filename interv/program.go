@@ -63,6 +63,7 @@ func (b *bound) signature() string {
 		}
 		text = append(strconv.AppendInt(append(text, ' '), int64(a.read), 10), '>')
 		text = strconv.AppendInt(text, int64(a.write), 10)
+		text = strconv.AppendBool(text, a.whole)
 		if a.at != nil {
 			text = appendDimensions(text, a.shape)
 		}

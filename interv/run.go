@@ -191,9 +191,10 @@ func (e *edit) prepare() *editNodes {
 		return e.nodes
 	}
 	n := &editNodes{parameters: e.build.owns(e.i)}
-	hit := e.build.index(e.i, "hit", func(a *action) *tensors.Tensor { return a.hit })
-	n.hit = GreaterOrEqual(hit, ScalarZero(hit.Graph(), hit.DType()))
-	n.row = MaxScalar(hit, 0)
+	if hit := e.build.index(e.i, "hit", func(a *action) *tensors.Tensor { return a.hit }); hit != nil {
+		n.hit = GreaterOrEqual(hit, ScalarZero(hit.Graph(), hit.DType()))
+		n.row = MaxScalar(hit, 0)
+	}
 	n.selected = e.build.index(e.i, "subspace", func(a *action) *tensors.Tensor { return a.selected })
 	if e.source != nil {
 		n.rows = e.source.rows()
@@ -244,14 +245,20 @@ func (e *edit) onAll(a Activation, n *editNodes) *Node {
 
 // onUnits applies the intervention to the written units alone, together if it takes them so, and puts the results in their places.
 func (e *edit) onUnits(a Activation, n *editNodes) *Node {
-	if a.Positions() != n.hit.Shape().Dim(-1) {
+	if all := e.build.call.runs[e.write].extent.Positions; a.Positions() != all {
 		panic(&Error{Where: a.Site.String(), Axis: "positions announced at once", Got: fmt.Sprint(a.Positions()),
-			Wanted: fmt.Sprintf("all %d, as the catalogue says", n.hit.Shape().Dim(-1))})
+			Wanted: fmt.Sprintf("all %d, as the catalogue says", all)})
 	}
+	batch, width := a.Value.Shape().Dim(0), a.Value.Shape().Dim(-1)
 	take := func(rows, index *Node) *Node {
-		x := gatherRows(rows, MaxScalar(index, 0))
+		var x *Node
+		if e.whole {
+			x = Reshape(rows, batch, -1, width)
+		} else {
+			x = gatherRows(rows, MaxScalar(index, 0))
+		}
 		if e.together > 1 {
-			x = Reshape(x, x.Shape().Dim(0), 1, -1)
+			x = Reshape(x, batch, 1, -1)
 		}
 		return x
 	}
@@ -259,8 +266,11 @@ func (e *edit) onUnits(a Activation, n *editNodes) *Node {
 	if n.rows != nil {
 		v.Source = take(n.rows, e.build.index(e.i, "source units", func(a *action) *tensors.Tensor { return a.from }))
 	}
-	out := Reshape(e.compute(v, n), -1, a.Value.Shape().Dim(-1))
-	return Where(n.hit, gatherRows(out, n.row), a.Value)
+	out := e.compute(v, n)
+	if e.whole {
+		return Reshape(out, a.Value.Shape().Dimensions...)
+	}
+	return Where(n.hit, gatherRows(Reshape(out, -1, width), n.row), a.Value)
 }
 
 // compute builds the intervention itself.

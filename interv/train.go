@@ -116,27 +116,45 @@ func (t *Trainer) Steps() int {
 // loss that depends on none of them, and a loss or an update that is not finite, are errors; after any error the parameters are what they
 // were.
 func (t *Trainer) Step(call Call) (float64, error) {
+	return t.take(func() (*bound, error) { return t.iv.bind(call) })
+}
+
+// StepOn is [Trainer.Step] of a call that the same Intervenable has prepared: where steps are short, checking the call and moving its
+// tensors takes as long as they do.
+func (t *Trainer) StepOn(prepared *Prepared) (float64, error) {
+	if prepared == nil || prepared.iv != t.iv {
+		return 0, &Error{Where: "training", Axis: "prepared call", Got: "none, or one of another Intervenable", Wanted: "one of that which is trained"}
+	}
+	return t.take(func() (*bound, error) { return prepared.bound, nil })
+}
+
+// take takes a step at the temperature of the schedule.
+func (t *Trainer) take(bind func() (*bound, error)) (float64, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	before, err := t.setTemperature()
 	if err != nil {
 		return 0, err
 	}
-	loss, err := t.step(call)
+	b, err := bind()
+	loss := 0.0
+	if err == nil {
+		loss, err = t.step(b)
+	}
 	if err != nil {
 		t.iv.replace(before)
 	}
 	return loss, err
 }
 
-func (t *Trainer) step(call Call) (float64, error) {
+func (t *Trainer) step(b *bound) (float64, error) {
 	task := &trainingTask{Trainer: t, frozen: *t.iv.frozen.Load()}
-	keys := t.iv.trained(call, task.frozen)
+	keys := t.iv.trained(b.call, task.frozen)
 	feed, err := t.feed(keys)
 	if err != nil {
 		return 0, err
 	}
-	_, added, err := t.iv.run(call, task, feed)
+	_, added, err := t.iv.runBound(b, task, feed)
 	if err != nil {
 		return 0, err
 	}
@@ -161,6 +179,9 @@ func (t *Trainer) step(call Call) (float64, error) {
 
 // MustStep is Step that panics on an error.
 func (t *Trainer) MustStep(call Call) float64 { return must.Of(t.Step(call)) }
+
+// MustStepOn is StepOn that panics on an error.
+func (t *Trainer) MustStepOn(prepared *Prepared) float64 { return must.Of(t.StepOn(prepared)) }
 
 // Train takes a step for each call of each epoch, and returns the mean loss of the last epoch. It ends early, between two steps, when
 // the context does; with an error comes the mean of the last epoch that was finished, NaN for none.

@@ -51,11 +51,13 @@ func (m *Model) Forward(weights, inputs interv.Nodes, tap *interv.Tap) *graph.No
 	return graph.Squeeze(logits, 1)
 }
 
-// linear is x Wᵀ + b, with W [out, in] as PyTorch keeps it; a module without bias has no b.
+// linear is x Wᵀ + b, with W [out, in] as PyTorch keeps it; a module without bias has no b. It is computed on rows [batch · positions, in]:
+// gradients through more axes take longer.
 func linear(x *graph.Node, weights interv.Nodes, module string) *graph.Node {
-	y := graph.DotGeneral(x, []int{-1}, nil, weights[module+".weight"], []int{1}, nil)
+	batch, positions, width := x.Shape().Dim(0), x.Shape().Dim(1), x.Shape().Dim(2)
+	y := graph.DotGeneral(graph.Reshape(x, batch*positions, width), []int{1}, nil, weights[module+".weight"], []int{1}, nil)
 	if bias := weights[module+".bias"]; bias != nil {
 		y = graph.Add(y, graph.ExpandLeftToRank(bias, y.Rank()))
 	}
-	return y
+	return graph.Reshape(y, batch, positions, -1)
 }
