@@ -46,9 +46,9 @@ func (m *Model) Forward(weights, inputs interv.Nodes, tap *interv.Tap) *Node {
 	r := m.newRun(weights, inputs, tap)
 	x := r.stream(inputs)
 	if m.config.classifier() {
-		return linear(r.lastReal(x), r.weight(0, classifierHead, ".weight"), nil, false)
+		x = r.lastReal(x)
 	}
-	return r.logits(x)
+	return r.head(x)
 }
 
 // run is one run of a model being added to a graph.
@@ -58,6 +58,7 @@ type run struct {
 	tap      *interv.Tap
 	sequence *sequence
 	cache    *cache // nil in a run over a whole sequence
+	tokens   *Node  // the outputs that a run on columns wants; nil for all
 }
 
 // layer is a run in one of the model's layers.
@@ -87,7 +88,20 @@ func (r *run) stream(inputs interv.Nodes) *Node {
 	for l := range r.config.Layers {
 		x = r.layer(l).block(x)
 	}
+	return r.normalized(x)
+}
+
+// normalized is what the head reads of the stream above all blocks.
+func (r *run) normalized(x *Node) *Node {
 	return r.layer(0).at(FinalNorm, r.layer(0).norm(finalNorm, x, -1))
+}
+
+// head takes the normalized stream to the model's output.
+func (r *run) head(x *Node) *Node {
+	if r.config.classifier() {
+		return r.onOutputs(x, r.weight(0, classifierHead, ".weight"), nil)
+	}
+	return r.logits(x)
 }
 
 // embed is the input of the first layer, [batch, positions, d].
@@ -112,7 +126,7 @@ func (r *run) logits(x *Node) *Node {
 	if r.config.TiedHead {
 		p = tokenEmbedding
 	}
-	return capped(linear(x, r.weight(0, p, ".weight"), nil, false), r.config.LogitCap)
+	return capped(r.onOutputs(x, r.weight(0, p, ".weight"), nil), r.config.LogitCap)
 }
 
 // rows brings x to the rows that the batch has by now; what has a single row is the same for all of them.
@@ -121,6 +135,14 @@ func (r *run) rows(x *Node) *Node {
 		return x
 	}
 	return r.tap.Rows(x)
+}
+
+// read picks, of a run on columns, those whose streams are wanted above the block.
+func (r *run) read(x *Node) *Node {
+	if r.sequence.own == nil {
+		return x
+	}
+	return r.sequence.own.Read(x)
 }
 
 // at announces an activation.
@@ -145,7 +167,7 @@ func (l layer) block(x *Node) *Node {
 	}
 	x = l.at(BlockInput, x)
 	attended := after(attentionAfterNorm, l.attention(l.at(AttentionInput, before(attentionNorm, x))))
-	x = l.tap.Rows(x)
+	x = l.tap.Rows(l.read(x))
 	if l.config.Parallel {
 		y := after(mlpAfterNorm, l.mlp(l.at(MLPInput, before(mlpNorm, x))))
 		return l.at(BlockOutput, Add(l.tap.Rows(x), Add(l.tap.Rows(attended), y)))
@@ -169,6 +191,10 @@ func (l layer) attention(x *Node) *Node {
 	}
 	if l.cache != nil {
 		k, v = l.cached(keysOf(l.index), k), l.cached(valuesOf(l.index), v)
+	}
+	if l.sequence.own != nil {
+		k, v = l.sequence.join(k, v)
+		q = l.read(q)
 	}
 	scale := a.Scale
 	if a.ScaleByLayer {

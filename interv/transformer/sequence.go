@@ -19,6 +19,9 @@ type sequence struct {
 	real      *Node // which columns are not padding, [batch, keys] bool; nil if all are
 	positions *Node // of the queries, [batch or 1, queries]
 
+	own     *own  // of a run on columns; nil in others
+	allowed *Node // which keys belong to what a query can see, if it stands after them, [rows, queries, keys] bool; nil for all
+
 	masks     map[int]*Node       // by window
 	rotations map[string]rotation // by Rotary
 }
@@ -67,7 +70,7 @@ func newSequence(like *Node, queries, keys int, offset *Node, inputs interv.Node
 func (s *sequence) sees(window int) *Node {
 	if s.masks[window] == nil {
 		query, key := ExpandDims(s.columns, -1), ExpandDims(s.keys, 1)
-		dimensions := []int{1, query.Shape().Dim(1), key.Shape().Dim(2)}
+		dimensions := []int{max(query.Shape().Dim(0), key.Shape().Dim(0)), query.Shape().Dim(1), key.Shape().Dim(2)}
 		query, key = BroadcastToDims(query, dimensions...), BroadcastToDims(key, dimensions...)
 		sees := LessOrEqual(key, query)
 		if window > 0 {
@@ -76,6 +79,9 @@ func (s *sequence) sees(window int) *Node {
 		if s.real != nil {
 			dimensions[0] = s.real.Shape().Dim(0)
 			sees = LogicalAnd(BroadcastToDims(sees, dimensions...), BroadcastToDims(ExpandDims(s.real, 1), dimensions...))
+		}
+		if s.allowed != nil {
+			sees = s.own.Read(LogicalAnd(sees, s.allowed))
 		}
 		s.masks[window] = ExpandDims(sees, 1)
 	}
@@ -93,6 +99,9 @@ func (s *sequence) rotation(r Rotary) rotation {
 
 // length is how long each example is up to its last query, [batch or 1, 1]: the largest position of a query that is not padding, plus 1.
 func (s *sequence) length() *Node {
+	if s.own != nil {
+		return s.own.Length
+	}
 	positions := s.positions
 	if s.real != nil {
 		columns := BroadcastToDims(s.keys, s.real.Shape().Dimensions...)

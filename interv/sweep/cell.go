@@ -1,0 +1,151 @@
+package sweep
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/govene/govene/interv"
+)
+
+// product lists the cells of the sweep, in the order of axes: component, layer, position, heads, features, direction, scale.
+func (s Sweep) product(catalogue interv.Catalogue) ([]Cell, error) {
+	if s.Cells != nil {
+		if s.Components != nil || s.Layers != nil || s.Positions != nil || s.Heads != nil || s.Features != nil {
+			return nil, &interv.Error{Axis: "cells", Got: "a list of cells as well as axes", Wanted: "one of the two"}
+		}
+		return s.Cells, nil
+	}
+	if len(s.Components) == 0 {
+		return nil, &interv.Error{Axis: "components", Got: "none", Wanted: "at least one, or a list of cells"}
+	}
+	places, heads, features := orWhole(s.Positions), [][]int{nil}, orWhole(s.Features)
+	if s.Heads != nil {
+		heads = nil
+		for _, head := range s.Heads {
+			heads = append(heads, []int{head})
+		}
+	}
+	directions, scales := interv.Range(0, max(1, len(s.Directions))), s.Scales
+	if scales == nil {
+		scales = []float64{1}
+	}
+	var cells []Cell
+	for _, component := range s.Components {
+		sites, err := catalogue.Find(interv.Site{Component: component})
+		if err != nil {
+			return nil, err
+		}
+		layers := s.Layers
+		if layers == nil {
+			layers = interv.Range(0, sites.Layers)
+		}
+		for _, layer := range layers {
+			for _, place := range places {
+				for _, head := range heads {
+					for _, list := range features {
+						for _, direction := range directions {
+							for _, scale := range scales {
+								cells = append(cells, Cell{component, layer, place, head, list, direction, scale})
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+	if len(cells) == 0 {
+		return nil, &interv.Error{Axis: "cells", Got: "none", Wanted: "at least one entry on each axis"}
+	}
+	return cells, nil
+}
+
+// orWhole is an axis, or, where it is not swept, the one entry that stands for all.
+func orWhole[T any](axis []T) []T {
+	if axis == nil {
+		return make([]T, 1)
+	}
+	return axis
+}
+
+// name is what axes call the place.
+func (p Place) name() string {
+	switch {
+	case p.Name != "":
+		return p.Name
+	case p.At == nil:
+		return "all"
+	case len(p.At) == 1 && len(p.At[0]) == 1:
+		return strconv.Itoa(p.At[0][0])
+	}
+	return fmt.Sprint(p.At)
+}
+
+// resolve lists the positions of one side, of every pair, in an extent.
+func (p Place) resolve(side string, at [][]int, extent interv.Extent) ([][]int, error) {
+	rows := make([][]int, extent.Batch)
+	if at != nil && len(at) != 1 && len(at) != extent.Batch {
+		return nil, &interv.Error{Axis: side, Got: fmt.Sprintf("positions for %d pairs", len(at)), Wanted: fmt.Sprintf("for 1, or for each of the %d", extent.Batch)}
+	}
+	for pair := range rows {
+		start, end := extent.Real(pair)
+		if at == nil {
+			rows[pair] = interv.Range(start, end)
+			continue
+		}
+		listed := at[pair%len(at)]
+		for _, n := range listed {
+			position := n
+			if position < 0 {
+				position += end
+			}
+			if position < start || position >= end {
+				got := fmt.Sprint(n)
+				if position >= 0 && position < extent.Positions {
+					got += ", which is padding"
+				}
+				return nil, &interv.Error{Axis: fmt.Sprintf("%s of pair %d", side, pair), Got: got,
+					Wanted: fmt.Sprintf("%d to %d, or -1 to %d from the end", start, end-1, start-end)}
+			}
+			if side == "positions" && slices.Contains(rows[pair], position) {
+				return nil, &interv.Error{Axis: fmt.Sprintf("%s of pair %d", side, pair), Got: fmt.Sprintf("%d twice", n), Wanted: "each at most once"}
+			}
+			rows[pair] = append(rows[pair], position)
+		}
+	}
+	return rows, nil
+}
+
+// labelled names places by the texts at their positions.
+func labelled(places []Place, labels []string) []Place {
+	count := map[string]int{}
+	for _, label := range labels {
+		count[label]++
+	}
+	named := slices.Clone(places)
+	for i, p := range named {
+		if p.Name != "" || len(p.At) == 0 || len(p.At[0]) != 1 {
+			continue
+		}
+		position := p.At[0][0]
+		if position < 0 {
+			position += len(labels)
+		}
+		if position < 0 || position >= len(labels) {
+			continue
+		}
+		named[i].Name = labels[position]
+		if count[labels[position]] > 1 {
+			named[i].Name += " " + strconv.Itoa(position)
+		}
+	}
+	return named
+}
+
+// layers are those that a cell patches.
+func (s Sweep) layers(cell Cell, count int) []int {
+	if s.Window <= 1 {
+		return []int{cell.Layer}
+	}
+	return interv.Range(max(0, cell.Layer-s.Window/2), min(count, cell.Layer+(s.Window+1)/2))
+}

@@ -1,0 +1,389 @@
+package sweep
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/govene/govene/interv"
+)
+
+// job is a sweep that has been checked against a model: nothing of it can be refused any more.
+type job struct {
+	Sweep
+	backend    compute.Backend
+	model      interv.Model
+	extent     interv.Extent // of base and source
+	cells      []Cell
+	slots      []*slot
+	patches    [][]patch // of each cell
+	reading    interv.Reading
+	reads      []int // the position that is read in each pair: of an output without positions, the last that is not padding
+	outputs    int   // logits at a position
+	hasSources bool
+	vectors    []vector // the rows of the table of directions
+}
+
+// vector is a direction with a scale.
+type vector struct {
+	direction int
+	scale     float64
+}
+
+// slot is an intervention on a component: in any number of layers, places and cells.
+type slot struct {
+	role
+	component     interv.Component
+	sites         interv.Sites
+	intervention  interv.Intervention
+	parameters    map[string]*tensors.Tensor
+	from          From                             // empty if it reads no run
+	tables        map[int]*tensors.Tensor          // what it reads in place of a run, for each layer [rows, width]; nil if it reads a run, or nothing
+	row           func(c Cell, head, unit int) int // the row of a table for a unit; nil without tables
+	readComponent interv.Component                 // where it reads a run
+	features      int                              // of the intervention; 0 if it has no subspaces
+}
+
+// patch is what a slot does in one layer, in one cell.
+type patch struct {
+	*slot
+	layer        int
+	heads        []int   // nil where the site has none
+	base, source [][]int // positions, [pair]
+	features     []int   // nil for all
+	cell         Cell
+}
+
+// unit is one vector that a patch writes in a pair: at a head and a position of the base, from those of what is read.
+type unit struct {
+	head, position int
+	read           int // the position read
+	row            int // the row read of a table
+}
+
+// units lists what a patch writes in a pair.
+func (p patch) units(pair int) []unit {
+	var list []unit
+	heads := p.heads
+	if heads == nil {
+		heads = []int{0}
+	}
+	for _, head := range heads {
+		for k, position := range p.base[pair] {
+			u := unit{head: head, position: position, read: position}
+			if p.tables == nil && p.from != "" {
+				u.read = p.source[pair][k]
+			}
+			if p.row != nil {
+				u.row = p.row(p.cell, head, len(list))
+			}
+			list = append(list, u)
+		}
+	}
+	return list
+}
+
+// check validates all of a sweep.
+func (s Sweep) check(backend compute.Backend, model interv.Model) (*job, error) {
+	j := &job{Sweep: s, backend: backend, model: model, hasSources: s.Source != nil}
+	if backend == nil || model == nil {
+		return nil, &interv.Error{Axis: "backend and model", Got: fmt.Sprintf("%T and %T", backend, model), Wanted: "both"}
+	}
+	var err error
+	if j.extent, err = model.Check(s.Base); err != nil {
+		return nil, interv.Within("base", err)
+	}
+	if err = j.checkSource(); err != nil {
+		return nil, err
+	}
+	output, err := interv.OutputShape(backend, model, s.Base)
+	if err != nil {
+		return nil, err
+	}
+	if s.Metric == nil {
+		return nil, &interv.Error{Axis: "metric", Got: "none", Wanted: "one"}
+	}
+	if j.reading, err = (interv.Measure{Metric: s.Metric, At: s.ReadAt}).Read(j.extent, output); err != nil {
+		return nil, err
+	}
+	j.outputs, j.reads = output.Dim(-1), j.reading.Positions
+	if j.reads == nil {
+		for pair := range j.extent.Batch {
+			_, end := j.extent.Real(pair)
+			j.reads = append(j.reads, end-1)
+		}
+	}
+	if j.cells, err = s.product(model.Catalogue()); err != nil {
+		return nil, err
+	}
+	j.cells = slices.Clone(j.cells)
+	return j, j.plan()
+}
+
+// checkSource wants sources that begin and end where the bases do.
+func (j *job) checkSource() error {
+	if j.From == FromOther {
+		if j.hasSources {
+			return &interv.Error{Axis: "source", Got: "a source", Wanted: "none: what is read is the base of another pair"}
+		}
+		if j.extent.Batch < 2 {
+			return &interv.Error{Axis: "base", Got: "1 example", Wanted: "at least 2, to read from another"}
+		}
+		j.Source, j.hasSources = resampled(j.Base, j.Seed), true
+	}
+	if !j.hasSources {
+		return nil
+	}
+	extent, err := j.model.Check(j.Source)
+	if err != nil {
+		return interv.Within("source", err)
+	}
+	if extent.Batch != j.extent.Batch {
+		return &interv.Error{Axis: "source", Got: fmt.Sprintf("%d examples", extent.Batch), Wanted: fmt.Sprintf("%d, one for each of the base's", j.extent.Batch)}
+	}
+	for pair := range extent.Batch {
+		start, end := extent.Real(pair)
+		baseStart, baseEnd := j.extent.Real(pair)
+		if extent.Positions != j.extent.Positions || start != baseStart || end != baseEnd {
+			return &interv.Error{Axis: fmt.Sprintf("source of pair %d", pair), Got: fmt.Sprintf("positions %d to %d of %d", start, end-1, extent.Positions),
+				Wanted: fmt.Sprintf("%d to %d of %d, as in the base: the inputs of a pair are equally long", baseStart, baseEnd-1, j.extent.Positions)}
+		}
+	}
+	return nil
+}
+
+// resampled moves every example to another's place: places are shuffled, and each takes the example of the next.
+func resampled(inputs interv.Inputs, seed uint64) interv.Inputs {
+	moved := interv.Inputs{}
+	for name, t := range inputs {
+		order := rand.New(rand.NewPCG(seed, 0)).Perm(t.Shape().Dim(0))
+		rows := make([]int, len(order))
+		for i, example := range order {
+			rows[example] = order[(i+1)%len(order)]
+		}
+		moved[name] = rowsOf(t, rows)
+	}
+	return moved
+}
+
+// plan turns cells into patches.
+func (j *job) plan() error {
+	j.patches = make([][]patch, len(j.cells))
+	for i := range j.cells {
+		cell := &j.cells[i]
+		if err := j.checkDirection(cell); err != nil {
+			return interv.Within(cell.where(i), err)
+		}
+		if c := j.Corrupt; c != nil {
+			from := FromSource
+			if !j.hasSources {
+				from = ""
+			}
+			p, err := j.patch(corrupting, Cell{Component: c.Component, Layer: c.Layer, Place: c.Place}, c.Layer, c.Intervention, from)
+			if err != nil {
+				return interv.Within("corruption", err)
+			}
+			j.patches[i] = append(j.patches[i], p)
+		}
+		sites, err := j.model.Catalogue().Find(interv.Site{Layer: cell.Layer, Component: cell.Component})
+		if err != nil {
+			return interv.Within(cell.where(i), err)
+		}
+		for _, layer := range j.layers(*cell, sites.Layers) {
+			p, err := j.patch(trying, *cell, layer, j.main(), j.mainFrom())
+			if err != nil {
+				return interv.Within(cell.where(i), err)
+			}
+			j.patches[i] = append(j.patches[i], p)
+		}
+	}
+	return j.fill()
+}
+
+// checkDirection wants a direction that there is, and notes it with its scale.
+func (j *job) checkDirection(c *Cell) error {
+	if j.Directions == nil {
+		if c.Direction != 0 || c.Scale != 0 && c.Scale != 1 {
+			return &interv.Error{Axis: "direction and scale", Got: fmt.Sprintf("%d and %g", c.Direction, c.Scale), Wanted: "none: the sweep has no directions"}
+		}
+		return nil
+	}
+	if c.Direction < 0 || c.Direction >= len(j.Directions) {
+		return &interv.Error{Axis: "direction", Got: fmt.Sprint(c.Direction), Wanted: fmt.Sprintf("0 to %d", len(j.Directions)-1)}
+	}
+	if c.Scale == 0 && j.Scales == nil {
+		c.Scale = 1
+	}
+	if v := (vector{c.Direction, c.Scale}); !slices.Contains(j.vectors, v) {
+		j.vectors = append(j.vectors, v)
+	}
+	return nil
+}
+
+func (c Cell) where(i int) string {
+	return fmt.Sprintf("cell %d (%s)", i, interv.Site{Layer: c.Layer, Component: c.Component})
+}
+
+// main is the intervention of cells.
+func (j *job) main() interv.Intervention {
+	switch {
+	case j.Intervention != nil:
+		return j.Intervention
+	case j.Directions != nil:
+		return interv.Addition{}
+	}
+	return interv.Vanilla{}
+}
+
+// mainFrom is what the intervention of cells reads, if it reads anything.
+func (j *job) mainFrom() From {
+	switch {
+	case j.From != "":
+		return j.From
+	case j.Corrupt != nil && !j.hasSources:
+		return FromBase
+	case j.hasSources:
+		return FromSource
+	}
+	return ""
+}
+
+// patch checks what a cell does in a layer.
+func (j *job) patch(r role, cell Cell, layer int, intervention interv.Intervention, from From) (patch, error) {
+	p := patch{layer: layer, cell: cell}
+	sites, err := j.model.Catalogue().Find(interv.Site{Layer: layer, Component: cell.Component})
+	if err != nil {
+		return p, err
+	}
+	if p.slot, err = j.slot(r, cell.Component, sites, intervention, from); err != nil {
+		return p, err
+	}
+	switch {
+	case sites.Heads == 0 && cell.Heads != nil:
+		return p, &interv.Error{Axis: "heads", Got: fmt.Sprint(cell.Heads), Wanted: "none: the component has no heads"}
+	case sites.Heads > 0 && cell.Heads == nil:
+		p.heads = interv.Range(0, sites.Heads)
+	default:
+		p.heads = cell.Heads
+	}
+	for _, head := range cell.Heads {
+		if head < 0 || head >= sites.Heads {
+			return p, &interv.Error{Axis: "heads", Got: fmt.Sprint(head), Wanted: fmt.Sprintf("0 to %d", sites.Heads-1)}
+		}
+	}
+	if p.base, err = cell.Place.resolve("positions", cell.Place.At, j.extent); err != nil {
+		return p, err
+	}
+	p.source = p.base
+	if cell.Place.Source != nil {
+		if p.source, err = cell.Place.resolve("source positions", cell.Place.Source, j.extent); err != nil {
+			return p, err
+		}
+	}
+	for pair := range p.base {
+		if len(p.base[pair]) != len(p.source[pair]) {
+			return p, &interv.Error{Axis: fmt.Sprintf("source positions of pair %d", pair), Got: fmt.Sprint(len(p.source[pair])),
+				Wanted: fmt.Sprintf("%d, as many as positions", len(p.base[pair]))}
+		}
+	}
+	return p, p.checkFeatures(cell.Features)
+}
+
+func (p *patch) checkFeatures(features []int) error {
+	if features == nil {
+		return nil
+	}
+	if len(features) == 0 || p.slot.features == 0 {
+		return &interv.Error{Axis: "features", Got: fmt.Sprint(features), Wanted: fmt.Sprintf("features of %s, which has %d", p.intervention.Name(), p.slot.features)}
+	}
+	for i, feature := range features {
+		if feature < 0 || feature >= p.slot.features || slices.Contains(features[:i], feature) {
+			return &interv.Error{Axis: "features", Got: fmt.Sprint(feature), Wanted: fmt.Sprintf("0 to %d, each at most once", p.slot.features-1)}
+		}
+	}
+	p.features = features
+	return nil
+}
+
+// role tells the cell's own intervention from the corruption.
+type role int
+
+const (
+	corrupting role = iota
+	trying
+)
+
+// slot finds or makes the slot of a role on a component.
+func (j *job) slot(r role, component interv.Component, sites interv.Sites, intervention interv.Intervention, from From) (*slot, error) {
+	for _, s := range j.slots {
+		if s.component == component && s.role == r {
+			return s, nil
+		}
+	}
+	s := &slot{role: r, component: component, sites: sites, intervention: intervention, readComponent: component}
+	if err := s.setParameters(j); err != nil {
+		return nil, err
+	}
+	if subspaced, ok := intervention.(interv.Subspaced); ok && sites.Width > 0 {
+		s.features = subspaced.Features(sites.Width)
+	}
+	if _, ok := intervention.(interv.InputReader); ok {
+		s.readComponent = sites.Input
+	}
+	if err := s.setFrom(j, from); err != nil {
+		return nil, err
+	}
+	j.slots = append(j.slots, s)
+	return s, nil
+}
+
+// setParameters gives the slot's intervention its parameters, and checks it as a config's would be.
+func (s *slot) setParameters(j *job) error {
+	if _, collects := s.intervention.(interv.Collect); collects {
+		return &interv.Error{Axis: "intervention", Got: s.intervention.Name(), Wanted: "one that changes something"}
+	}
+	iv, err := interv.New(j.backend, j.model, interv.Config{Seed: j.Seed, Representations: []interv.Representation{{Component: s.component, Intervention: s.intervention}}})
+	if err != nil {
+		return err
+	}
+	if s.role == trying && j.Parameters != nil {
+		if err := iv.SetParametersOf(0, j.Parameters); err != nil {
+			return err
+		}
+	}
+	s.parameters = map[string]*tensors.Tensor{}
+	for name, value := range iv.Parameters() {
+		s.parameters[strings.TrimPrefix(name, "0.")] = value
+	}
+	return nil
+}
+
+// setFrom settles what the slot's intervention reads.
+func (s *slot) setFrom(j *job, from From) error {
+	_, sourceless := s.intervention.(interv.Sourceless)
+	_, draws := s.intervention.(interv.Drawer)
+	directed := s.role == trying && j.Directions != nil
+	given := map[int]*tensors.Tensor{}
+	switch {
+	case sourceless && s.role == trying && (directed || j.From != ""):
+		return &interv.Error{Axis: "intervention", Got: s.intervention.Name() + ", which reads nothing", Wanted: "one that reads directions, or what From says"}
+	case sourceless:
+	case directed:
+		s.tables, s.row = given, func(c Cell, _, _ int) int { return slices.Index(j.vectors, vector{c.Direction, c.Scale}) }
+	case draws:
+		s.tables, s.row = given, func(_ Cell, _, unit int) int { return unit }
+	case from == FromMean:
+		s.tables, s.from, s.row = given, from, func(_ Cell, head, _ int) int { return head }
+	case from == "" || from == FromSource && !j.hasSources:
+		return &interv.Error{Axis: "source", Got: "none", Wanted: "one: " + s.intervention.Name() + " reads a source"}
+	case from != FromSource && from != FromBase && from != FromOther:
+		return interv.UnknownName("", "from", from, []From{FromSource, FromBase, FromMean, FromOther})
+	default:
+		s.from = from
+	}
+	return nil
+}
