@@ -1,7 +1,7 @@
 // Package backend picks the GoMLX backend that programs, notebooks and tests run on.
 //
-// The order is: what the environment variable GOMLX_BACKEND names; for a model said to be small, the Go backend; XLA, where
-// a plugin is found; the Go backend. A backend that GOMLX_BACKEND names is never replaced by another: if it can't be had, that
+// The order is: what the environment variable GOMLX_BACKEND names; for a model said to be small, the Go backend; where [ResidentVar] is
+// set, the engine of package resident, which keeps models between programs; XLA, where a plugin is found; the Go backend. A backend that GOMLX_BACKEND names is never replaced by another: if it can't be had, that
 // is an error. The Go backend is always taken as [GoSequential], because its default configuration can deadlock when large matrix
 // products run concurrently.
 //
@@ -33,6 +33,7 @@ import (
 
 	"github.com/govene/govene/internal/must"
 	"github.com/govene/govene/internal/nearest"
+	"github.com/govene/govene/resident"
 )
 
 // GoSequential names the pure-Go backend with the operations of a graph run one after the other.
@@ -41,6 +42,9 @@ const GoSequential = "go:ops_sequential"
 // Small is the number of parameters below which XLA's time to load and compile, 0.6 s for a small graph where the Go backend
 // takes milliseconds, is worth more than what it saves per call.
 const Small Parameters = 1 << 20
+
+// ResidentVar is the environment variable that, set to anything, has models kept in an engine that outlives the program, if it can be had.
+const ResidentVar = "GOVENE_RESIDENT"
 
 // Parameters is the number of parameters of the model to run, which decides where the user does not; zero says nothing.
 type Parameters int
@@ -55,8 +59,11 @@ type Choice struct {
 // CUDA's have, it says which: "xla:cuda,tf32=false (XLA, full precision): …".
 func (c Choice) String() string {
 	kind := "XLA" + precision(c.Name)
-	if engineOf(c.Name) == "go" {
+	switch engineOf(c.Name) {
+	case "go":
 		kind = "pure Go"
+	case resident.Name:
+		kind = "in an engine of its own"
 	}
 	return fmt.Sprintf("%s (%s): %s", c.Name, kind, c.Why)
 }
@@ -99,6 +106,18 @@ func (n Parameters) Choose() (Choice, error) {
 	if 0 < n && n < Small {
 		return Choice{GoSequential, fmt.Sprintf("the model has %d parameters, and below %d compiling with XLA costs more than it saves", n, Small)}, nil
 	}
+	if os.Getenv(ResidentVar) != "" {
+		program, err := resident.FindProgram()
+		if err == nil {
+			return Choice{resident.Name, ResidentVar + " asks for it; the engine is " + program}, nil
+		}
+		return besidesResident(err)
+	}
+	return inProcess()
+}
+
+// inProcess chooses among the backends that are linked.
+func inProcess() (Choice, error) {
 	plugins, err := findPlugins()
 	if err != nil {
 		return Choice{GoSequential, err.Error()}, nil
@@ -106,6 +125,13 @@ func (n Parameters) Choose() (Choice, error) {
 	best := plugins[0]
 	full, err := inFullPrecision("xla:"+best.name, best.name)
 	return Choice{full, "found the plugin " + best.path}, err
+}
+
+// besidesResident chooses where there is no engine, for a reason.
+func besidesResident(why error) (Choice, error) {
+	choice, err := inProcess()
+	choice.Why += fmt.Sprintf("; %s asks for an engine, but %v", ResidentVar, why)
+	return choice, err
 }
 
 // MustChoose is Choose for notebooks: it panics on an error.
@@ -118,11 +144,20 @@ func (n Parameters) New() (compute.Backend, Choice, error) {
 		return nil, Choice{}, err
 	}
 	engine, err := choice.New()
+	if err != nil && os.Getenv(compute.ConfigEnvVar) == "" && choice.Name == resident.Name {
+		if choice, err = besidesResident(err); err != nil {
+			return nil, Choice{}, err
+		}
+		engine, err = choice.New()
+	}
 	return engine, choice, err
 }
 
 // MustNew is New for notebooks: it panics on an error.
-func (n Parameters) MustNew() compute.Backend { return must.Of(n.MustChoose().New()) }
+func (n Parameters) MustNew() compute.Backend {
+	engine, _, err := n.New()
+	return must.Of(engine, err)
+}
 
 // plugin is an XLA plugin: a shared library that holds a compiler for one kind of device.
 type plugin struct{ name, path string }
@@ -145,7 +180,7 @@ func named(name string) (Choice, error) {
 		return wrong("there is no backend %q; there are %s; the nearest is %q",
 			engine, strings.Join(engines, ", "), nearest.Name(engine, engines))
 	}
-	if engine == "go" {
+	if engine == "go" || engine == resident.Name {
 		return Choice{name, compute.ConfigEnvVar + " names it"}, nil
 	}
 	pluginName, _, _ := strings.Cut(config, ",")

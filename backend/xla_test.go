@@ -32,7 +32,7 @@ func TestWrongXLANames(t *testing.T) {
 	plugins := pluginDirectory(t)
 	wantAll(t, pick(t, 0, plugins, "GOMLX_BACKEND=xla:cpi"), `error: GOMLX_BACKEND=xla:cpi: there is no XLA plugin "cpi"; there are `, `the nearest is "cpu`)
 	wantAll(t, pick(t, 0, plugins, "GOMLX_BACKEND=xla:cpu,tf32=true"), "error: GOMLX_BACKEND=xla:cpu,tf32=true: the plugin cpu", " has no TF32")
-	wantAll(t, pick(t, 0, "GOMLX_BACKEND=xls"), "there are go, hlo, shlo, stablehlo, xla", `the nearest is "xla"`)
+	wantAll(t, pick(t, 0, "GOMLX_BACKEND=xls"), "there are go, hlo, resident, shlo, stablehlo, xla", `the nearest is "xla"`)
 	wantAll(t, pick(t, 0, "GOMLX_BACKEND=xla:/nowhere/plugin.so"), "error: backend xla:/nowhere/plugin.so: ", "GOMLX_BACKEND=go:ops_sequential goes on without it")
 }
 

@@ -1,0 +1,170 @@
+package engine
+
+import (
+	"fmt"
+
+	"github.com/gomlx/compute"
+
+	"github.com/govene/govene/resident/internal/program"
+	"github.com/govene/govene/resident/internal/wire"
+)
+
+// sentAlong is how many bytes of results are sent with the answer, which saves small calls from asking for them.
+const sentAlong = 64 << 10
+
+// execution is a program about to run.
+type execution struct {
+	program *compiled
+	inputs  []*buffer
+	donate  []bool
+	device  compute.DeviceNum
+	first   uint64 // number of the first output
+}
+
+// execute finds what a request names, in order with other requests, and runs it when it is its turn.
+func (s *session) execute(f wire.Frame, r *wire.Reader) error {
+	x := execution{}
+	id := r.Uint()
+	ids := make([]uint64, r.Count())
+	for i := range ids {
+		ids[i] = r.Uint()
+	}
+	x.donate = make([]bool, len(ids))
+	for i := range x.donate {
+		x.donate[i] = r.Bool()
+	}
+	x.device, x.first = compute.DeviceNum(r.Int()), r.Uint()
+	if err := r.End(); err != nil {
+		return err
+	}
+	if err := s.find(&x, id, ids); err != nil {
+		s.letGo(x)
+		s.fail(f.Request, err)
+		return nil
+	}
+	s.later(f, func() error {
+		defer s.letGo(x)
+		return s.run(f.Request, x)
+	})
+	return nil
+}
+
+// find holds the program and the inputs. The client's handles of donated inputs end here. Weights are others' too: they are not given away.
+func (s *session) find(x *execution, id uint64, ids []uint64) error {
+	s.mu.Lock()
+	c := s.programs[id]
+	s.mu.Unlock()
+	if c == nil {
+		return fmt.Errorf("there is no program %d", id)
+	}
+	s.engine.programs.mu.Lock()
+	c.users++
+	s.engine.programs.mu.Unlock()
+	x.program = c
+	for i, id := range ids {
+		b, err := s.hold(id)
+		if err != nil {
+			return fmt.Errorf("input %d: %w", i, err)
+		}
+		x.inputs = append(x.inputs, b)
+	}
+	for i, id := range ids {
+		if !x.donate[i] {
+			continue
+		}
+		s.free(id)
+		s.mu.Lock()
+		x.donate[i] = x.inputs[i].weight == nil && x.inputs[i].uses == 1
+		s.mu.Unlock()
+	}
+	return nil
+}
+
+func (s *session) letGo(x execution) {
+	for _, b := range x.inputs {
+		s.release(b)
+	}
+	if x.program != nil {
+		s.engine.programs.letGo(x.program)
+	}
+}
+
+// run waits for its turn, executes and answers.
+func (s *session) run(request uint32, x execution) error {
+	var reserved int64
+	for _, shape := range x.program.outputs {
+		if !shape.IsDynamic() {
+			reserved += size(shape)
+		}
+	}
+	if err := s.memory.reserve(reserved); err != nil {
+		return fmt.Errorf("the results of %q: %w", x.program.name, err)
+	}
+	outputs, err := s.inTurn(x)
+	if err != nil {
+		s.memory.release(reserved)
+		return err
+	}
+	var w wire.Writer
+	var along []byte
+	w.Uint(uint64(len(outputs)))
+	var used int64
+	for i, buf := range outputs {
+		b := &buffer{buf: buf, uses: 1}
+		if b.shape, err = buf.Shape(); err != nil {
+			b.err = err
+		} else {
+			b.size = size(b.shape)
+		}
+		used += b.size
+		program.AppendShape(&w, b.shape)
+		sent := b.err == nil && b.size > 0 && len(along)+int(b.size) <= sentAlong
+		if sent {
+			content, err := contentOf(s.backend, b)
+			if sent = err == nil; sent {
+				along = append(along, content...)
+			}
+		}
+		w.Bool(sent)
+		if !s.keep(x.first+uint64(i), b) {
+			err = errGone
+		}
+	}
+	s.memory.release(reserved - used) // other than what was reserved, if shapes are dynamic
+	if err != nil {
+		return err
+	}
+	s.answer(request, w.Bytes, along)
+	return nil
+}
+
+func (s *session) inTurn(x execution) (outputs []compute.Buffer, err error) {
+	s.engine.programs.wait(1)
+	s.turns <- struct{}{}
+	s.engine.programs.wait(-1)
+	defer func() { <-s.turns }()
+	s.mu.Lock()
+	closed := s.closed
+	s.mu.Unlock()
+	if closed {
+		return nil, errGone
+	}
+	inputs := make([]compute.Buffer, len(x.inputs))
+	for i, b := range x.inputs {
+		inputs[i] = b.buf
+	}
+	err = safely(func() (err error) { outputs, err = x.program.exec.Execute(inputs, x.donate, x.device); return err })
+	for i := range x.inputs {
+		if x.donate[i] {
+			x.inputs[i].buf = nil // the backend's from here on
+		}
+	}
+	return outputs, err
+}
+
+// wait counts those who wait for their turn.
+func (p *programs) wait(n int) {
+	p.mu.Lock()
+	p.waiting += n
+	p.mu.Unlock()
+}

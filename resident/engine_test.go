@@ -1,0 +1,204 @@
+package resident_test
+
+import (
+	"fmt"
+	"net"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/gobackend"
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/graph"
+
+	"github.com/govene/govene/resident"
+	"github.com/govene/govene/resident/engine"
+)
+
+// pureGo is the Go backend, for tests of what does not depend on the backend.
+func pureGo(t testing.TB) compute.Backend {
+	t.Helper()
+	b, err := gobackend.New("ops_sequential")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func floats(t testing.TB, b compute.Backend, n int) compute.Buffer {
+	t.Helper()
+	buffer, err := b.BufferFromFlatData(0, make([]float32, n), shapes.Make(dtypes.Float32, n))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return buffer
+}
+
+func stateOf(t testing.TB, b *resident.Backend) resident.State {
+	t.Helper()
+	state, err := b.State()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return state
+}
+
+// eventually waits until something holds.
+func eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for range 500 {
+		if holds() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("in vain: ", what)
+}
+
+func square(x *graph.Node) *graph.Node { return graph.Mul(x, x) }
+
+// Any number of clients that build the same graph have it compiled once.
+func TestCompiledOnce(t *testing.T) {
+	socket := serveOn(t, pureGo(t), engine.Options{})
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			got, err := graph.CallOnce(client(t, socket), square, []float32{float32(i)})
+			if err != nil {
+				t.Error(err)
+			} else if want := []float32{float32(i * i)}; !slices.Equal(got.Value().([]float32), want) {
+				t.Errorf("got %v, want %v", got, want)
+			}
+		})
+	}
+	all.Wait()
+	if n := stateOf(t, client(t, socket)).Programs; n != 1 {
+		t.Errorf("%d programs, want 1", n)
+	}
+}
+
+// What a client held is free when it is gone, and another cannot name it.
+func TestClientGone(t *testing.T) {
+	socket := serveOn(t, pureGo(t), engine.Options{})
+	watcher := client(t, socket)
+	gone := client(t, socket)
+	held := floats(t, gone, 1<<20)
+	if got := stateOf(t, gone).Used; got != 4<<20 {
+		t.Errorf("%d bytes are used, want 4 MiB", got)
+	}
+	own := floats(t, watcher, 4) // has the same number as held
+	values := make([]float32, 4)
+	if err := own.ToFlatData(values); err != nil {
+		t.Error(err)
+	}
+	gone.Finalize()
+	eventually(t, "the memory of a client that is gone", func() bool { return stateOf(t, watcher).Used == 16 })
+	runtime.KeepAlive(held)
+}
+
+func TestFreed(t *testing.T) {
+	b := client(t, serveOn(t, pureGo(t), engine.Options{}))
+	floats(t, b, 1<<20).Finalize()
+	func() { floats(t, b, 1<<20) }()
+	eventually(t, "the memory of a buffer that is garbage", func() bool { runtime.GC(); return stateOf(t, b).Used == 0 })
+}
+
+// A tensor or a result that does not fit is an error that says how much is missing, and nothing else is lost.
+func TestLimit(t *testing.T) {
+	b := client(t, serveOn(t, pureGo(t), engine.Options{Limit: 3 << 20}))
+	first, second := floats(t, b, 1<<19), floats(t, b, 1<<19)
+	err := second.ToFlatData(make([]float32, 1<<19))
+	if err == nil || !strings.Contains(err.Error(), "it takes 2.0 MiB, and 1.0 MiB is missing") {
+		t.Errorf("got %v", err)
+	}
+	if err := first.ToFlatData(make([]float32, 1<<19)); err != nil {
+		t.Error(err)
+	}
+	_, err = graph.CallOnce(b, func(x *graph.Node) *graph.Node { return graph.BroadcastToDims(x, 1<<20) }, float32(1))
+	if err == nil || !strings.Contains(err.Error(), "a value of shape (Float32)[1048576] takes 4.0 MiB, more than the 3.0 MiB") {
+		t.Errorf("got %v", err)
+	}
+	second.Finalize()
+	eventually(t, "what did not fit is not counted", func() bool { runtime.GC(); return stateOf(t, b).Used == 2<<20 })
+	runtime.KeepAlive(first)
+}
+
+// Who speaks another version is told so.
+func TestRefused(t *testing.T) {
+	socket := serveOn(t, pureGo(t), engine.Options{})
+	for said, want := range map[string]string{
+		"govene-engine 99 x\n": "the client speaks version 99, this engine version 1",
+		"govene-engine 1 x\n":  "built with different versions of GoMLX",
+		"GET / HTTP/1.1\n":     "what called it is not its client",
+	} {
+		conn, err := net.Dial("unix", socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprint(conn, said)
+		answer := make([]byte, 1000)
+		n, _ := conn.Read(answer)
+		if !strings.Contains(string(answer[:n]), want) {
+			t.Errorf("to %q the engine says %q", said, answer[:n])
+		}
+		conn.Close()
+	}
+}
+
+// When the engine is gone those who wait are told, and so are those who come later.
+func TestEngineGone(t *testing.T) {
+	b := client(t, serveOn(t, pureGo(t), engine.Options{}))
+	buffer := floats(t, b, 1<<20)
+	if err := b.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the end", b.IsFinalized)
+	if err := buffer.ToFlatData(make([]float32, 1<<20)); err == nil || !strings.Contains(err.Error(), "the engine is gone") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestEndsWhenIdle(t *testing.T) {
+	b := client(t, serveOn(t, pureGo(t), engine.Options{Idle: 50 * time.Millisecond}))
+	time.Sleep(100 * time.Millisecond)
+	stateOf(t, b) // is alive as long as there is a client
+	b.Finalize()
+}
+
+// Whatever bytes a client sends, others go on.
+func FuzzEngine(f *testing.F) {
+	socket := serveOn(f, pureGo(f), engine.Options{Limit: 64 << 20})
+	other := client(f, socket)
+	greeting := fmt.Sprintf("govene-engine 1 %s\n", resident.Dialect())
+	for _, seed := range resident.Recordings(f, socket) {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, sent []byte) {
+		conn, err := net.Dial("unix", socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			fmt.Fprint(conn, greeting)
+			conn.Write(sent)
+			conn.(*net.UnixConn).CloseWrite()
+		}()
+		conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+		buffer := make([]byte, 1<<16)
+		for err == nil {
+			_, err = conn.Read(buffer)
+		}
+		if failed, ok := err.(net.Error); ok && failed.Timeout() {
+			t.Errorf("the engine hangs on %q", sent)
+		}
+		conn.Close()
+		if got, err := graph.CallOnce(other, square, float32(3)); err != nil || got.Value() != float32(9) {
+			t.Errorf("got %v, %v, want 9", got, err)
+		}
+	})
+}

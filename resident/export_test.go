@@ -1,0 +1,76 @@
+package resident
+
+import (
+	"bufio"
+	"bytes"
+	"github.com/gomlx/compute"
+	"github.com/gomlx/gomlx/core/graph"
+	"net"
+	"sync"
+	"testing"
+
+	"github.com/govene/govene/resident/internal/program"
+	"github.com/govene/govene/resident/internal/wire"
+)
+
+// NewOn is a client on a connection.
+func NewOn(conn net.Conn) (*Backend, error) {
+	in := bufio.NewReader(conn)
+	if err := wire.Greet(conn, in, program.Dialect()); err != nil {
+		return nil, err
+	}
+	return newBackend("test", connection{conn, in})
+}
+
+// Dialect is that of this version of GoMLX.
+func Dialect() string { return program.Dialect() }
+
+// Recordings are what clients say after the greeting.
+func Recordings(t testing.TB, socket string) [][]byte {
+	t.Helper()
+	var said [][]byte
+	for _, use := range []func(b compute.Backend) error{
+		func(b compute.Backend) error {
+			_, err := graph.CallOnce(b, func(x, y *graph.Node) *graph.Node { return graph.ReduceAllSum(graph.Dot(x, y).Product()) },
+				[][]float32{{1, 2}, {3, 4}}, [][]float32{{1, 2}, {3, 4}})
+			return err
+		},
+		func(b compute.Backend) error {
+			_, err := graph.CallOnce(b, func(x *graph.Node) *graph.Node { return graph.Sort(x, 0, true) }, []float32{3, 1, 2})
+			return err
+		},
+	} {
+		conn, err := net.Dial("unix", socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		taped := &tape{Conn: conn}
+		b, err := NewOn(taped)
+		if err == nil {
+			err = use(b)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Finalize()
+		taped.mu.Lock()
+		_, afterGreeting, _ := bytes.Cut(taped.said, []byte("\n"))
+		said = append(said, afterGreeting)
+		taped.mu.Unlock()
+	}
+	return said
+}
+
+// tape keeps what is said on a connection.
+type tape struct {
+	net.Conn
+	mu   sync.Mutex
+	said []byte
+}
+
+func (c *tape) Write(b []byte) (int, error) {
+	c.mu.Lock()
+	c.said = append(c.said, b...)
+	c.mu.Unlock()
+	return c.Conn.Write(b)
+}
