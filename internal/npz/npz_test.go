@@ -100,6 +100,7 @@ func TestRefusals(t *testing.T) {
 		"twice":          {npz(t, zip.Store, "a.npy", npy(vector, vectorBytes...), "a.npy", npy(vector, vectorBytes...)), "each name once"},
 		"damaged":        {damaged, "checksum"},
 		"no array":       {npz(t, zip.Store, "a.npy", []byte("\x80\x02}q")), "wanted an array"},
+		"another magic":  {npz(t, zip.Store, "a.npy", append([]byte("\x93NUMPI"), npy(vector, vectorBytes...)[len(magic):]...)), "wanted an array"},
 		"version":        {npz(t, zip.Store, "a.npy", []byte(magic+"\x09\x00")), "version 9"},
 		"cut header":     {npz(t, zip.Store, "a.npy", npy(vector)[:40]), "header: unexpected EOF"},
 		"long header":    {npz(t, zip.Store, "a.npy", long), "at most 65535"},

@@ -296,6 +296,10 @@ func TestCounterfactuals(t *testing.T) {
 func TestDesign(t *testing.T) {
 	m := causal.MustArithmetic(3, 2)
 	zero := m.Filtered(m.SampleInput, m.Holds(causal.Setting{"X": 0}))
+	alone := m.MustCounterfactuals(seeded(), causal.Design{Size: 40, Interventions: [][]string{{}, {"P", "Z"}}, Base: zero})
+	if !slices.ContainsFunc(byTwos(alone), func(pair [2]causal.Counterfactual) bool { return len(pair[0].Sources) != len(pair[1].Sources) }) {
+		t.Error("without a batch, each two examples share an intervention")
+	}
 	examples := m.MustCounterfactuals(seeded(), causal.Design{Size: 30, Interventions: [][]string{{}, {"P", "Z"}}, Base: zero})
 	kinds := map[int]int{}
 	for _, e := range examples {
@@ -408,4 +412,12 @@ func TestNumbers(t *testing.T) {
 		_, err := causal.Numbers[int32](value)
 		wanted.Refusal(t, err, "int32")
 	}
+}
+
+// byTwos takes examples by twos.
+func byTwos(examples []causal.Counterfactual) (pairs [][2]causal.Counterfactual) {
+	for i := 0; i+1 < len(examples); i += 2 {
+		pairs = append(pairs, [2]causal.Counterfactual{examples[i], examples[i+1]})
+	}
+	return pairs
 }
