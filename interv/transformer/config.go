@@ -27,6 +27,7 @@ type Config struct {
 	Parallel  bool // attention and MLP both read the block's input [use_parallel_residual]; else the MLP reads attention's sum
 	Attention Attention
 	MLP       MLP
+	Mixture   Mixture
 
 	source []byte // the config.json that all of the above was read from
 }
@@ -68,6 +69,7 @@ type Attention struct {
 	Projections      Fusion // of query, key and value
 	Bias, OutputBias bool   // of the query, key and value projections; of the output projection
 	Norm             QueryKeyNorm
+	Clip             float64 // queries, keys (normalized) and values are cut to ±Clip; 0 for no limit [clip_qkv]
 	Scale            float64 // factor on the scores q·k
 	ScaleByLayer     bool    // in layer l, from 0, a further factor of 1/(l+1) [scale_attn_by_inverse_layer_idx]
 	Cap              float64 // c in the soft cap c·tanh(scores/c); 0 for none [attn_logit_softcapping]
@@ -89,23 +91,47 @@ const (
 	Relu    = activation.Relu    // max(x, 0)
 )
 
-// MLP describes the multilayer perceptron of every layer, down(act(up(x))) or, gated, down(act(gate(x)) ⊙ up(x)), or a mixture of
-// such experts.
+// MLP describes the multilayer perceptron of every layer that has no mixture, down(act(up(x))) or, gated, down(act(gate(x)) ⊙ up(x)).
 type MLP struct {
 	Width       int // features between up and down [intermediate_size, n_inner]
 	Activation  Activation
 	Gated       bool
 	Projections Fusion // of gate and up
 	Bias        bool
+}
 
-	Experts         int     // of a mixture; 0 for a plain MLP [num_local_experts]
-	ExpertsPerToken int     // how many of them each token is given to [num_experts_per_tok]
-	Limit           float64 // L: experts compute (clamp(up, ±L) + 1) ⊙ g·σ(1.702g) with g = min(gate, L)
+// Mixture describes the mixture of experts that takes the place of the MLP: Σ_e s_e(x)·expert_e(x) over the PerToken experts e that a
+// router, a linear map from x to a score for each expert, scores highest. Experts are gated MLPs with the MLP's activation.
+type Mixture struct {
+	Experts     int     // 0 for no mixture [num_local_experts, num_experts]
+	PerToken    int     // how many of them each token is given to [num_experts_per_tok]
+	Width       int     // features between an expert's up and down [moe_intermediate_size, intermediate_size]
+	Dense       []int   // the layers that have an MLP nonetheless, ascending [mlp_only_layers, decoder_sparse_step]
+	SharesOfAll bool    // s is the softmax over the scores of all experts; else over those that count [norm_topk_prob: false]
+	Projections Fusion  // Separate: a checkpoint has each expert's gate, up and down. Interleaved: one tensor [experts, in, out], features of gate and up in turn
+	Bias        bool    // of router and experts
+	Limit       float64 // L: experts compute (clamp(up, ±L) + 1) ⊙ g·σ(1.702g) with g = min(gate, L); 0 for act(gate) ⊙ up
+}
+
+// mixes tells whether a layer has a mixture.
+func (c Config) mixes(layer int) bool {
+	return c.Mixture.Experts > 0 && !slices.Contains(c.Mixture.Dense, layer)
+}
+
+// mixing lists the layers that have a mixture.
+func (c Config) mixing() (layers []int) {
+	for layer := range c.Layers {
+		if c.mixes(layer) {
+			layers = append(layers, layer)
+		}
+	}
+	return layers
 }
 
 // clone is a copy that shares nothing.
 func (c Config) clone() Config {
 	c.Attention.Windows, c.source = slices.Clone(c.Attention.Windows), slices.Clone(c.source)
+	c.Mixture.Dense = slices.Clone(c.Mixture.Dense)
 	for _, r := range []*Rotary{&c.Attention.Rotary, &c.Attention.WindowRotary} {
 		r.ShortFactors, r.LongFactors = slices.Clone(r.ShortFactors), slices.Clone(r.LongFactors)
 	}
@@ -166,7 +192,10 @@ func (c Config) validate() error {
 	if err := a.validate(c.Layers); err != nil {
 		return err
 	}
-	if err := c.MLP.validate(); err != nil {
+	if !slices.Contains(activation.All, c.MLP.Activation) {
+		return interv.UnknownName("transformer.Config", "MLP.Activation", c.MLP.Activation, activation.All)
+	}
+	if err := c.Mixture.validate(c.Layers); err != nil {
 		return err
 	}
 	for _, w := range c.weights(naming{f, f.base}) {
@@ -194,6 +223,8 @@ func (a Attention) validate(layers int) error {
 		return wrong("Attention.KeyValueHeads", a.KeyValueHeads, "%d: interleaved projections have as many as query heads", a.Heads)
 	case !(a.Scale > 0):
 		return wrong("Attention.Scale", a.Scale, "above 0")
+	case !(a.Clip >= 0):
+		return wrong("Attention.Clip", a.Clip, "above 0, or 0 for none")
 	case !(a.Cap >= 0):
 		return wrong("Attention.Cap", a.Cap, "above 0, or 0 for none")
 	case len(a.Windows) != layers:
@@ -207,16 +238,25 @@ func (a Attention) validate(layers int) error {
 	return nil
 }
 
-func (m MLP) validate() error {
+func (m Mixture) validate(layers int) error {
 	switch {
-	case m.Experts == 0 && !slices.Contains(activation.All, m.Activation):
-		return interv.UnknownName("transformer.Config", "MLP.Activation", m.Activation, activation.All)
-	case m.Experts < 0:
-		return wrong("MLP.Experts", m.Experts, "at least 0")
-	case m.Experts > 0 && (m.ExpertsPerToken < 1 || m.ExpertsPerToken > m.Experts):
-		return wrong("MLP.ExpertsPerToken", m.ExpertsPerToken, "1 to the %d experts", m.Experts)
-	case m.Experts > 0 && !(m.Limit > 0):
-		return wrong("MLP.Limit", m.Limit, "above 0")
+	case m.Experts < 0 || m.Experts > largeSize:
+		return wrong("Mixture.Experts", m.Experts, "0 to %d", largeSize)
+	case m.Experts == 0:
+		return nil
+	case m.PerToken < 1 || m.PerToken > m.Experts:
+		return wrong("Mixture.PerToken", m.PerToken, "1 to the %d experts", m.Experts)
+	case m.Width < 1 || m.Width > largeSize:
+		return wrong("Mixture.Width", m.Width, "1 to %d", largeSize)
+	case m.Projections == Consecutive:
+		return wrong("Mixture.Projections", m.Projections, "Separate or Interleaved")
+	case !(m.Limit >= 0):
+		return wrong("Mixture.Limit", m.Limit, "above 0, or 0 for none")
+	}
+	for i, layer := range m.Dense {
+		if layer < 0 || layer >= layers || i > 0 && m.Dense[i-1] >= layer {
+			return wrong("Mixture.Dense", m.Dense, "some of the layers 0 to %d, ascending", layers-1)
+		}
 	}
 	return nil
 }

@@ -45,7 +45,7 @@ func TestConfigRefusals(t *testing.T) {
 		"cap not applied":       {llamaLike("gemma3_text", `"attn_logit_softcapping": 3.0`), []string{"attn_logit_softcapping", "got 3"}},
 		"quantized":             {llamaLike("llama", `"quantization_config": {"bits": 4}`), []string{"quantization_config", "floating-point"}},
 		"another head":          {llamaLike("llama", `"architectures": ["LlamaForTokenClassification"]`), []string{"architectures", "LlamaForTokenClassification"}},
-		"too many experts":      {llamaLike("gpt_oss", `"num_local_experts": 2, "num_experts_per_tok": 3`), []string{"ExpertsPerToken", "got 3", "2 experts"}},
+		"too many experts":      {llamaLike("gpt_oss", `"num_local_experts": 2, "num_experts_per_tok": 3`), []string{"Mixture.PerToken", "got 3", "2 experts"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := transformer.ParseConfig([]byte(c.text))
@@ -92,10 +92,13 @@ func TestChangedConfigs(t *testing.T) {
 		"a window":      {"llama", func(c *transformer.Config) { c.Attention.Windows = []int{0, -1} }, "Windows of layer 1"},
 		"scale":         {"llama", func(c *transformer.Config) { c.Attention.Scale = 0 }, "Attention.Scale"},
 		"cap":           {"gemma2", func(c *transformer.Config) { c.Attention.Cap = math.NaN() }, "Attention.Cap"},
-		"experts":       {"gpt_oss", func(c *transformer.Config) { c.MLP.Experts = -1 }, "MLP.Experts: got -1"},
-		"experts each":  {"gpt_oss", func(c *transformer.Config) { c.MLP.ExpertsPerToken = 5 }, "1 to the 4 experts"},
-		"limit":         {"gpt_oss", func(c *transformer.Config) { c.MLP.Limit = 0 }, "MLP.Limit"},
-		"no limit":      {"gpt_oss", func(c *transformer.Config) { c.MLP.Limit = math.NaN() }, "MLP.Limit"},
+		"experts":       {"gpt_oss", func(c *transformer.Config) { c.Mixture.Experts = -1 }, "Mixture.Experts: got -1"},
+		"experts each":  {"gpt_oss", func(c *transformer.Config) { c.Mixture.PerToken = 5 }, "1 to the 4 experts"},
+		"limit":         {"gpt_oss", func(c *transformer.Config) { c.Mixture.Limit = -1 }, "Mixture.Limit"},
+		"no limit":      {"gpt_oss", func(c *transformer.Config) { c.Mixture.Limit = math.NaN() }, "Mixture.Limit"},
+		"dense layers":  {"qwen3_moe", func(c *transformer.Config) { c.Mixture.Dense = []int{1, 0} }, "Mixture.Dense: got [1 0]"},
+		"no such layer": {"qwen3_moe", func(c *transformer.Config) { c.Mixture.Dense = []int{3} }, "the layers 0 to 1"},
+		"clip":          {"olmoe", func(c *transformer.Config) { c.Attention.Clip = -1 }, "Attention.Clip"},
 		"epsilon":       {"llama", func(c *transformer.Config) { c.Norm.Epsilon = 0 }, "Norm.Epsilon"},
 		"without width": {"llama", func(c *transformer.Config) { c.Width = 0 }, "Width: got 0"},
 	} {

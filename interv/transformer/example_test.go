@@ -81,5 +81,5 @@ func ExampleParseConfig() {
 	_, err := transformer.ParseConfig([]byte(`{"model_type": "lama"}`))
 	fmt.Println(err)
 	// Output:
-	// config.json: model_type: got "lama", wanted one of gemma2, gemma3_text, gpt2, gpt_neox, gpt_oss, llama, mistral, olmo2, phi3, qwen2, qwen3; did you mean "llama"?
+	// config.json: model_type: got "lama", wanted one of gemma2, gemma3_text, gpt2, gpt_neox, gpt_oss, llama, mistral, mixtral, olmo2, olmoe, phi3, qwen2, qwen3, qwen3_moe; did you mean "llama"?
 }

@@ -6,37 +6,70 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
-// experts is a mixture: each token's output is the sum of the outputs of its best ExpertsPerToken experts, by the router's scores,
-// weighted by the softmax of these scores. All experts are computed for all tokens, and those that do not count have weight 0, so that
-// the weights can be intervened on and gradients reach the router. [batch, positions, d] → [batch, positions, d].
+// experts is a mixture: each token's output is the sum of the outputs of its best experts, by the router's scores, weighted by their
+// shares. All experts are computed for all tokens, and those that do not count have share 0, so that shares and each expert's output can be
+// intervened on and gradients reach the router. [batch, positions, d] → [batch, positions, d].
 func (l layer) experts(x *Node) *Node {
-	scores := l.linear(router, l.at(RouterInput, x))
-	best := largest(scores, l.config.MLP.ExpertsPerToken)
-	shares := Softmax(Where(best, scores, Scalar(scores.Graph(), scores.DType(), -1e30)), -1)
-	shares = l.at(RouterOutput, shares) // [batch, positions, experts]
+	m := l.config.Mixture
+	scores := l.at(RouterScores, l.linear(router, l.at(RouterInput, x)))
+	shares := l.tap.Rows(l.at(RouterOutput, m.shares(scores))) // [batch, positions, experts]
 	x = l.at(ExpertInput, x)
+	batch, length, d := x.Shape().Dim(0), x.Shape().Dim(1), x.Shape().Dim(2)
+	each := l.expertsLinear(expertDown, l.gated(l.expertsLinear(expertGateUp, Reshape(x, 1, batch*length, d))))
+	each = TransposeAllAxes(Reshape(each, m.Experts, d, batch, length), 2, 0, 3, 1)
+	each = l.at(EachExpertOutput, each) // [batch, experts, positions, d]
 	shares = l.tap.Rows(shares)
-
-	batch, length, d, count := x.Shape().Dim(0), x.Shape().Dim(1), x.Shape().Dim(2), shares.Shape().Dim(2)
-	each := BroadcastToDims(Reshape(x, 1, batch*length, d), count, batch*length, d)
-	each = l.expertsLinear(expertDown, l.clampedSwiglu(l.expertsLinear(expertGateUp, each)))
-	weighted := Mul(each, ExpandDims(Transpose(Reshape(shares, batch*length, count), 0, 1), -1))
-	return l.at(ExpertOutput, Reshape(ReduceSum(weighted, 0), batch, length, d))
+	return l.at(ExpertOutput, ReduceSum(Mul(each, ExpandDims(TransposeAllAxes(shares, 0, 2, 1), -1)), 1))
 }
 
-// expertsLinear projects with each expert's own weights: [experts, tokens, in] → [experts, tokens, out].
+// shares of the experts, from the router's scores, [batch, positions, experts]: 0 for those that do not count.
+func (m Mixture) shares(scores *Node) *Node {
+	best := largest(scores, m.PerToken)
+	if m.SharesOfAll {
+		shares := Softmax(scores, -1)
+		return Where(best, shares, ZerosLike(shares))
+	}
+	return Softmax(Where(best, scores, Scalar(scores.Graph(), scores.DType(), -1e30)), -1)
+}
+
+// expertsLinear projects with each expert's own weights: x, [1, tokens, in], which all experts read, or [experts, in, tokens] →
+// [experts, out, tokens].
 func (l layer) expertsLinear(p part, x *Node) *Node {
-	y := DotGeneral(x, []int{-1}, []int{0}, l.weight(l.index, p, ""), []int{1}, []int{0})
-	return Add(y, ExpandDims(l.weight(l.index, p, "_bias"), 1))
+	weight, bias := l.weight(l.index, p, ""), l.weight(l.index, p, "_bias")
+	in := 2
+	if l.config.Mixture.Projections == Interleaved { // [experts, in, out]
+		in = 1
+	}
+	var y *Node
+	if count := weight.Shape().Dim(0); x.Shape().Dim(0) == 1 && in == 2 {
+		y = DotGeneral(weight, []int{in}, nil, Squeeze(x, 0), []int{1}, nil)
+	} else if x.Shape().Dim(0) == 1 {
+		x = BroadcastToDims(x, count, x.Shape().Dim(1), x.Shape().Dim(2))
+		y = DotGeneral(weight, []int{in}, []int{0}, x, []int{2}, []int{0})
+	} else {
+		y = DotGeneral(weight, []int{in}, []int{0}, x, []int{1}, []int{0})
+	}
+	if bias != nil {
+		y = Add(y, ExpandDims(bias, -1))
+	}
+	return y
 }
 
-// clampedSwiglu is (clamp(up, ±L) + 1) ⊙ g·σ(1.702g) with g = min(gate, L); gate and up alternate: [experts, tokens, 2n] → [.., n].
-func (l layer) clampedSwiglu(x *Node) *Node {
-	limit := l.config.MLP.Limit
-	pairs := Reshape(x, x.Shape().Dim(0), x.Shape().Dim(1), -1, 2)
-	g := MinScalar(Squeeze(features(pairs, 0, 1), -1), limit)
-	y := ClipScalar(Squeeze(features(pairs, 1, 2), -1), -limit, limit)
-	return Mul(OnePlus(y), Mul(g, Sigmoid(MulScalar(g, 1.702))))
+// gated is act(gate) ⊙ up, or (clamp(up, ±L) + 1) ⊙ g·σ(1.702g) with g = min(gate, L): [experts, 2n, tokens] → [experts, n, tokens].
+func (l layer) gated(x *Node) *Node {
+	m := l.config.Mixture
+	count, tokens := x.Shape().Dim(0), x.Shape().Dim(2)
+	if m.Projections == Interleaved {
+		x = Transpose(Reshape(x, count, m.Width, 2, tokens), 1, 2)
+	} else {
+		x = Reshape(x, count, 2, m.Width, tokens)
+	}
+	gate, up := Squeeze(SliceAxis(x, 1, AxisElem(0)), 1), Squeeze(SliceAxis(x, 1, AxisElem(1)), 1)
+	if m.Limit == 0 {
+		return Mul(l.config.MLP.Activation.Apply(gate), up)
+	}
+	gate, up = MinScalar(gate, m.Limit), ClipScalar(up, -m.Limit, m.Limit)
+	return Mul(OnePlus(up), Mul(gate, Sigmoid(MulScalar(gate, 1.702))))
 }
 
 // largest marks the count largest entries of the last axis, the first of equals.

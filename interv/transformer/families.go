@@ -14,7 +14,7 @@ type family struct {
 	config     func(f *fields) Config
 	base       string          // what the names of all weights but the head's begin with
 	block      string          // what follows in those of a layer's
-	names      map[part]string // what follows in turn; a part that is not there, no model of the family has; see numbered
+	names      map[part]string // what follows in turn; a part that is not there, no model of the family has
 	inputMajor bool            // weights of a block are [in, out], not [out, in]
 }
 
@@ -50,6 +50,10 @@ const (
 
 	expertGateUp part = "experts' gate and up projection"
 	expertDown   part = "experts' down projection"
+
+	expertGate      part = "an expert's gate projection" // these three where a checkpoint has each expert's, in names with its number
+	expertUp        part = "an expert's up projection"
+	expertDownAlone part = "an expert's down projection"
 )
 
 // families lists what is known.
@@ -64,6 +68,9 @@ var families = map[string]family{
 	"olmo2":       {config: olmo2Config, base: "model.", block: "layers.%d.", names: olmo2Names},
 	"gemma2":      {config: gemma2Config, base: "model.", block: "layers.%d.", names: gemmaNames},
 	"gemma3_text": {config: gemma3Config, base: "model.", block: "layers.%d.", names: gemmaNames},
+	"mixtral":     {config: mixtralConfig, base: "model.", block: "layers.%d.", names: mixtralNames},
+	"qwen3_moe":   {config: qwen3MoEConfig, base: "model.", block: "layers.%d.", names: mixtureNames},
+	"olmoe":       {config: olmoeConfig, base: "model.", block: "layers.%d.", names: mixtureNames},
 	"gpt_oss":     {config: gptOSSConfig, base: "model.", block: "layers.%d.", names: gptOSSNames},
 }
 

@@ -31,7 +31,8 @@ func MustNew(config Config, seed uint64) *Model { return must.Of(New(config, see
 
 // WithWeights makes a model from tensors under a checkpoint's names; each must be there, of the right shape, and finite. Besides them
 // there may be only what checkpoints contain that is no parameter. Names may lack what a checkpoint of the bare model lacks:
-// "h.0.ln_1.weight" for "transformer.h.0.ln_1.weight".
+// "h.0.ln_1.weight" for "transformer.h.0.ln_1.weight". The matrices of single experts are copied into tensors of all of them, which is how
+// the model has them; these may be given as well.
 func WithWeights(config Config, values map[string]*tensors.Tensor) (*Model, error) {
 	if err := config.validate(); err != nil {
 		return nil, err
@@ -45,8 +46,12 @@ func WithWeights(config Config, values map[string]*tensors.Tensor) (*Model, erro
 	if err != nil {
 		return nil, interv.Within(config.name(), err)
 	}
+	listed := config.weights(m.naming)
+	if err := stack(listed, kept); err != nil {
+		return nil, interv.Within(config.name(), err)
+	}
 	var shapes []interv.WeightShape
-	for _, w := range config.weights(m.naming) {
+	for _, w := range listed {
 		shapes = append(shapes, w.WeightShape)
 	}
 	if m.weights, err = interv.NewWeights(shapes, kept); err != nil {
@@ -57,7 +62,13 @@ func WithWeights(config Config, values map[string]*tensors.Tensor) (*Model, erro
 
 // Save writes config.json and model.safetensors into a folder, which is made if need be, in the layout of transformers. The config must
 // be one that [ParseConfig] read.
-func (m *Model) Save(folder string) error { return interv.SaveModel(folder, m.config, m.weights) }
+func (m *Model) Save(folder string) error {
+	weights, err := m.unstacked()
+	if err != nil {
+		return interv.Within(m.config.name(), err)
+	}
+	return interv.SaveModel(folder, m.config, weights)
+}
 
 // Load reads a checkpoint as Hugging Face lays it out, in any floating-point type, as float32. It is given by its folder, or by its id
 // on the hub ("gpt2", "owner/name", "owner/name@revision"), which is taken from the cache if it is there.

@@ -2,7 +2,9 @@ package transformer_test
 
 import (
 	"bytes"
+	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -115,6 +117,69 @@ func TestWeightRefusals(t *testing.T) {
 	_, err := transformer.Load(filepath.Join(t.TempDir(), "no", "such", "folder"))
 	if err == nil {
 		t.Error("a folder that is not there passed")
+	}
+}
+
+// A checkpoint has each expert's matrices, the model all of them as one; each that is missing, of another shape or too many is named.
+func TestExpertsAreStacked(t *testing.T) {
+	model, folder := tinyModel[float32](t, "qwen3_moe"), t.TempDir()
+	if err := model.Save(folder); err != nil {
+		t.Fatal(err)
+	}
+	saved, err := interv.LoadTensors(filepath.Join(folder, "model.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const whole = "model.layers.1.mlp.experts.gate_up_proj"
+	all := tensors.MustCopyFlatData[float32](model.Weights().Tensor(whole)) // [5, 2 · 6, 16]
+	for name, from := range map[string]int{"gate_proj": 3 * 12 * 16, "up_proj": (3*12 + 6) * 16} {
+		got := saved["model.layers.1.mlp.experts.3."+name+".weight"]
+		if got == nil || !slices.Equal(tensors.MustCopyFlatData[float32](got), all[from:from+6*16]) {
+			t.Errorf("%s of expert 3 was saved as %v", name, got)
+		}
+	}
+	if saved[whole] != nil || saved["model.layers.0.mlp.gate_proj.weight"] == nil {
+		t.Error("the checkpoint has other tensors than transformers'")
+	}
+	const up = "model.layers.1.mlp.experts.4.up_proj.weight"
+	for name, c := range map[string]struct {
+		change func(values map[string]*tensors.Tensor)
+		words  []string
+	}{
+		"missing":          {func(v map[string]*tensors.Tensor) { delete(v, up) }, []string{up, "no such tensor", "[6 16]", "did you mean"}},
+		"of another shape": {func(v map[string]*tensors.Tensor) { v[up] = v["model.norm.weight"] }, []string{up, "shape [16]", "[6 16]"}},
+		"of another type":  {func(v map[string]*tensors.Tensor) { v[up] = tensors.FromScalarAndDimensions(1.0, 6, 16) }, []string{up, "Float64", "Float32"}},
+		"not finite": {func(v map[string]*tensors.Tensor) {
+			v[up] = tensors.FromScalarAndDimensions(float32(math.NaN()), 6, 16)
+		}, []string{up, "NaN"}},
+		"one more": {func(v map[string]*tensors.Tensor) { v["model.layers.1.mlp.experts.5.up_proj.weight"] = v[up] },
+			[]string{"experts.5.up_proj", "a tensor the model does not have"}},
+		"in a dense layer": {func(v map[string]*tensors.Tensor) { v["model.layers.0.mlp.experts.0.up_proj.weight"] = v[up] },
+			[]string{"layers.0.mlp.experts.0.up_proj", "a tensor the model does not have"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			values := maps.Clone(saved)
+			c.change(values)
+			_, err := transformer.WithWeights(model.Config(), values)
+			wanted.Refusal(t, err, c.words...)
+		})
+	}
+	if saved[up] == nil || saved[whole] != nil {
+		t.Error("the caller's map was changed")
+	}
+	again, err := transformer.WithWeights(model.Config(), saved)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantClose(t, "logits", forward(t, again, tokens(1, 4), nil), forward(t, model, tokens(1, 4), nil), 0)
+}
+
+// Layers without a mixture have an MLP's sites, and the others the experts'.
+func TestSitesOfMixtures(t *testing.T) {
+	catalogue := tinyConfig("qwen3_moe").Catalogue()
+	for layer, component := range []interv.Component{transformer.EachExpertOutput, transformer.MLPActivation} {
+		_, err := catalogue.Find(interv.Site{Layer: layer, Component: component})
+		wanted.Refusal(t, err, "layer of "+string(component), fmt.Sprint("got ", layer), fmt.Sprint("wanted ", 1-layer))
 	}
 }
 

@@ -69,17 +69,9 @@ type layer struct {
 
 func (r *run) layer(index int) layer { return layer{r, index} }
 
-// weight is a tensor of a part; nil if there is none. That of a part which is stored in several tensors is all of them along a first axis.
+// weight is a tensor of a part; nil if there is none.
 func (r *run) weight(layer int, p part, ending string) *Node {
-	name := r.naming.of(layer, p) + ending
-	if !isNumbered(name) || r.weights[numbered(name, 0)] == nil {
-		return r.weights[name]
-	}
-	var entries []*Node
-	for i := 0; r.weights[numbered(name, i)] != nil; i++ {
-		entries = append(entries, r.weights[numbered(name, i)])
-	}
-	return Stack(entries, 0)
+	return r.weights[r.naming.of(layer, p)+ending]
 }
 
 // stream is the residual stream above all blocks, normalized, [batch, positions, d]: what the head reads.
@@ -186,6 +178,7 @@ func (l layer) attention(x *Node) *Node {
 	v = l.at(HeadValueOutput, heads(l.at(ValueOutput, v), a.KeyValueHeads))
 	q, k = l.tap.Rows(q), l.tap.Rows(k)
 	q, k = l.queryKeyNorm(queryNorm, q), l.queryKeyNorm(keyNorm, k)
+	q, k, v = clipped(q, a.Clip), clipped(k, a.Clip), clipped(v, a.Clip)
 	if !l.config.LearnedPositions {
 		q, k = l.rotate(q), l.rotate(k)
 	}
@@ -266,7 +259,7 @@ func (l layer) probabilities(scores *Node) *Node {
 // mlp is the multilayer perceptron or the mixture of experts: [batch, positions, d] → [batch, positions, d].
 func (l layer) mlp(x *Node) *Node {
 	m := l.config.MLP
-	if m.Experts > 0 {
+	if l.config.mixes(l.index) {
 		return l.at(MLPOutput, l.experts(x))
 	}
 	var gated, y *Node

@@ -65,6 +65,14 @@ func capped(x *Node, c float64) *Node {
 	return MulScalar(Tanh(MulScalar(x, 1/c)), c)
 }
 
+// clipped is x with values beyond ±limit cut to these; x itself for limit = 0.
+func clipped(x *Node, limit float64) *Node {
+	if limit == 0 {
+		return x
+	}
+	return ClipScalar(x, -limit, limit)
+}
+
 // features cuts features from to to−1 out of the last axis.
 func features(x *Node, from, to int) *Node { return SliceAxis(x, -1, AxisRange(from, to)) }
 

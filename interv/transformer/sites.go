@@ -1,9 +1,18 @@
 package transformer
 
-import "github.com/govene/govene/interv"
+import (
+	"slices"
+
+	"github.com/govene/govene/interv"
+)
 
 // The components of a layer, in the order in which it computes them; [Model] has the equations. Where a value enters a module, editing
 // it changes what that module reads and nothing else, except that BlockInput is the whole block's, residual path included.
+//
+// EachExpertOutput is what every expert of a mixture computes for every token, before it is weighted by its share: [batch, experts,
+// positions, d], with experts in the place of heads (units h and h.pos; [interv.Location] lists experts as heads). Editing it replaces what
+// the experts give; that of an expert whose share is 0 changes nothing. Layers without a mixture have MLPActivation in the place of the
+// router's and experts' components.
 const (
 	Embedding interv.Component = "embedding" // of the tokens, scaled, before position embeddings are added; at layer 0
 
@@ -23,8 +32,10 @@ const (
 	MLPInput                 interv.Component = "mlp_input"
 	MLPActivation            interv.Component = "mlp_activation" // output of the activation function, before the product with up
 	RouterInput              interv.Component = "router_input"
-	RouterOutput             interv.Component = "router_output" // share of each expert: [batch, positions, experts]
-	ExpertInput              interv.Component = "expert_input"
+	RouterScores             interv.Component = "router_scores" // of each expert: [batch, positions, experts]; the highest count
+	RouterOutput             interv.Component = "router_output" // share of each expert in the output, 0 for those that do not count
+	ExpertInput              interv.Component = "expert_input"  // of all experts
+	EachExpertOutput         interv.Component = "each_expert_output"
 	ExpertOutput             interv.Component = "expert_output" // the mixture of all experts' outputs
 	MLPOutput                interv.Component = "mlp_output"    // before any norm after it
 	BlockOutput              interv.Component = "block_output"
@@ -65,13 +76,25 @@ func (c Config) Catalogue() interv.Catalogue {
 		add(ResidualMiddle, d, "")
 	}
 	add(MLPInput, d, "")
-	if c.MLP.Experts > 0 {
-		add(RouterInput, d, "")
-		add(RouterOutput, c.MLP.Experts, "")
-		add(ExpertInput, d, "")
-		add(ExpertOutput, d, ExpertInput)
-	} else {
+	mixture, dense := c.Mixture, c.Mixture.Dense
+	from := len(catalogue.Sites)
+	if len(dense) > 0 || mixture.Experts == 0 {
 		add(MLPActivation, c.MLP.Width, "")
+		catalogue.Sites[from].Only = slices.Clone(dense)
+	}
+	if from = len(catalogue.Sites); mixture.Experts > 0 && len(dense) < c.Layers {
+		add(RouterInput, d, "")
+		add(RouterScores, mixture.Experts, "")
+		add(RouterOutput, mixture.Experts, "")
+		add(ExpertInput, d, "")
+		addHeads(EachExpertOutput, mixture.Experts, d)
+		add(ExpertOutput, d, ExpertInput)
+	}
+	if len(dense) > 0 {
+		mixed := c.mixing()
+		for i := range catalogue.Sites[from:] {
+			catalogue.Sites[from+i].Only = mixed
+		}
 	}
 	add(MLPOutput, d, MLPInput)
 	add(BlockOutput, d, BlockInput)

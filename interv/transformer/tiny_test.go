@@ -35,7 +35,11 @@ var tiny = map[string]string{
 	"olmo2":          llamaLike("olmo2", ""),
 	"gemma2":         llamaLike("gemma2", `"head_dim": 6, "sliding_window": 3, "query_pre_attn_scalar": 5, "attn_logit_softcapping": 4.0`),
 	"gemma3_text":    llamaLike("gemma3_text", `"head_dim": 6, "sliding_window": 3, "sliding_window_pattern": 2, "final_logit_softcapping": 3.0`),
-	"gpt_oss":        llamaLike("gpt_oss", `"head_dim": 6, "num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": 3`),
+	"mixtral":        llamaLike("mixtral", `"num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": 3`),
+	"olmoe":          llamaLike("olmoe", `"num_experts": 4, "num_experts_per_tok": 2, "clip_qkv": 0.5`),
+	"qwen3_moe": llamaLike("qwen3_moe", `"num_experts": 5, "num_experts_per_tok": 2, "moe_intermediate_size": 6, "norm_topk_prob": true,
+		"decoder_sparse_step": 2`),
+	"gpt_oss": llamaLike("gpt_oss", `"head_dim": 6, "num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": 3`),
 }
 
 func llamaLike(family, more string) string {

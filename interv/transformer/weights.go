@@ -32,12 +32,6 @@ func (n naming) of(layer int, p part) string {
 	return n.base + fmt.Sprintf(n.block, layer) + n.names[p]
 }
 
-// numbered is the name of entry i of a part that is stored as several tensors, one for each entry of its first axis, such as an expert's:
-// "mlp.experts.%d.up_proj" in the table of names.
-func numbered(name string, i int) string { return fmt.Sprintf(name, i) }
-
-func isNumbered(name string) bool { return strings.Contains(name, "%d") }
-
 // namingOf finds out whether the names of a checkpoint's weights have the base.
 func namingOf(f family, has func(name string) bool) naming {
 	with, without := naming{f, f.base}, naming{f, ""}
@@ -61,6 +55,7 @@ type weight struct {
 	interv.WeightShape
 	part
 	initial
+	pieces []interv.WeightShape // what checkpoints have in its place, in the order in which they lie in it; see stack
 }
 
 // draw makes the tensor's initial values.
@@ -117,14 +112,7 @@ type weightList struct {
 }
 
 func (l *weightList) add(start initial, layer int, p part, ending string, dimensions ...int) {
-	name := l.of(layer, p) + ending
-	if !isNumbered(name) {
-		l.weights = append(l.weights, weight{interv.WeightShape{Name: name, Dimensions: dimensions}, p, start})
-		return
-	}
-	for i := range dimensions[0] {
-		l.weights = append(l.weights, weight{interv.WeightShape{Name: numbered(name, i), Dimensions: dimensions[1:]}, p, start})
-	}
+	l.weights = append(l.weights, weight{interv.WeightShape{Name: l.of(layer, p) + ending, Dimensions: dimensions}, p, start, nil})
 }
 
 func (l *weightList) linear(layer int, p part, out, in int, bias bool) {
@@ -183,12 +171,8 @@ func (l *weightList) attention(layer int) {
 func (l *weightList) mlp(layer int) {
 	m, d := l.config.MLP, l.config.Width
 	switch {
-	case m.Experts > 0:
-		l.linear(layer, router, m.Experts, d, true)
-		l.add(normal, layer, expertGateUp, "", m.Experts, d, 2*m.Width)
-		l.add(zero, layer, expertGateUp, "_bias", m.Experts, 2*m.Width)
-		l.add(normal, layer, expertDown, "", m.Experts, m.Width, d)
-		l.add(zero, layer, expertDown, "_bias", m.Experts, d)
+	case l.config.mixes(layer):
+		l.mixture(layer)
 		return
 	case m.Gated && m.Projections != Separate:
 		l.linear(layer, gateUpProjection, 2*m.Width, d, m.Bias)
@@ -199,6 +183,22 @@ func (l *weightList) mlp(layer int) {
 		l.linear(layer, upProjection, m.Width, d, m.Bias)
 	}
 	l.linear(layer, downProjection, d, m.Width, m.Bias)
+}
+
+func (l *weightList) mixture(layer int) {
+	m, d := l.config.Mixture, l.config.Width
+	l.linear(layer, router, m.Experts, d, m.Bias)
+	if m.Projections == Separate {
+		l.stacked(layer, expertGateUp, []part{expertGate, expertUp}, m.Width, d)
+		l.stacked(layer, expertDown, []part{expertDownAlone}, d, m.Width)
+		return
+	}
+	l.add(normal, layer, expertGateUp, "", m.Experts, d, 2*m.Width)
+	l.add(normal, layer, expertDown, "", m.Experts, m.Width, d)
+	if m.Bias {
+		l.add(zero, layer, expertGateUp, "_bias", m.Experts, 2*m.Width)
+		l.add(zero, layer, expertDown, "_bias", m.Experts, d)
+	}
 }
 
 // notParameters are endings of tensors that checkpoints contain and that are not parameters: masks and the frequencies of rotations,

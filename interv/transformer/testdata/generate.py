@@ -18,6 +18,8 @@ common = dict(vocab_size=VOCABULARY, hidden_size=16, intermediate_size=12, num_h
 grouped = dict(common, num_key_value_heads=2)
 gpt2 = dict(vocab_size=VOCABULARY, n_embd=16, n_layer=2, n_head=4, n_positions=16, pad_token_id=0, bos_token_id=1, eos_token_id=1)
 gemma = dict(grouped, head_dim=8, sliding_window=4, query_pre_attn_scalar=6)
+factors = dict(short_factor=[1.0, 1.5], long_factor=[2.0, 5.0])
+longrope = dict(rope_type="longrope", **factors)
 yarn = dict(rope_type="yarn", factor=4.0, original_max_position_embeddings=8)
 
 CASES = {
@@ -41,6 +43,22 @@ CASES = {
     "gemma3": ("gemma3_text", dict(gemma, sliding_window_pattern=2, final_logit_softcapping=3.0,
                                    rope_scaling=dict(rope_type="linear", factor=8.0))),
     "gpt_oss": ("gpt_oss", dict(grouped, head_dim=8, num_local_experts=5, num_experts_per_tok=3, sliding_window=4)),
+    "gpt2_scaled": ("gpt2", dict(gpt2, scale_attn_by_inverse_layer_idx=True, reorder_and_upcast_attn=True)),
+    "gpt2_unscaled": ("gpt2", dict(gpt2, scale_attn_weights=False)),
+    "llama_dynamic": ("llama", dict(grouped, max_position_embeddings=7, rope_scaling=dict(rope_type="dynamic", factor=2.0))),
+    "neox_dynamic": ("gpt_neox", dict(common, rotary_pct=1.0, max_position_embeddings=7, rope_scaling=dict(rope_type="dynamic", factor=3.0))),
+    "phi3_long": ("phi3", dict(grouped, original_max_position_embeddings=8, rope_scaling=dict(type="su", **factors))),
+    "llama_long": ("llama", dict(grouped, max_position_embeddings=8, rope_scaling=dict(longrope, factor=4.0))),
+    "llama_long_factor": ("llama", dict(grouped, original_max_position_embeddings=8, rope_scaling=dict(longrope, attention_factor=1.25))),
+    "mixtral": ("mixtral", dict(grouped, num_local_experts=4, num_experts_per_tok=2)),
+    "mixtral_windows": ("mixtral", dict(grouped, num_local_experts=8, num_experts_per_tok=3, sliding_window=4, head_dim=6, hidden_act="gelu",
+                                        tie_word_embeddings=True)),
+    "qwen3_moe": ("qwen3_moe", dict(grouped, num_experts=6, num_experts_per_tok=2, head_dim=8, moe_intermediate_size=6, norm_topk_prob=True,
+                                    mlp_only_layers=[1]) | dict(num_hidden_layers=3)),
+    "qwen3_moe_steps": ("qwen3_moe", dict(grouped, num_experts=4, num_experts_per_tok=3, moe_intermediate_size=6, decoder_sparse_step=2,
+                                          attention_bias=True, use_sliding_window=True, sliding_window=4)),
+    "olmoe": ("olmoe", dict(grouped, num_experts=8, num_experts_per_tok=3, clip_qkv=0.6)),
+    "olmoe_normed": ("olmoe", dict(common, num_experts=4, num_experts_per_tok=2, norm_topk_prob=True, attention_bias=True)),
 }
 
 
@@ -63,10 +81,15 @@ def write(folder, name, family, settings):
     model.to(torch.bfloat16).save_pretrained(folder)
     if os.path.exists(f"{folder}/generation_config.json"):
         os.remove(f"{folder}/generation_config.json")
-    model = kind.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
     ids, mask = padded(generator)
-    with torch.no_grad():
-        logits = model(input_ids=ids, attention_mask=mask, position_ids=(mask.cumsum(-1) - 1).clamp(min=0)).logits
+    scaling = getattr(config, "rope_scaling", None) or {}
+    alone = scaling.get("rope_type", scaling.get("type")) in ("dynamic", "longrope")  # there, examples of a batch influence each other
+    logits = []
+    for row in [[0], [1], [2]] if alone else [[0, 1, 2]]:
+        model = kind.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+        with torch.no_grad():
+            logits.append(model(input_ids=ids[row], attention_mask=mask[row], position_ids=(mask[row].cumsum(-1) - 1).clamp(min=0)).logits)
+    logits = torch.cat(logits)
     if not classifier:
         logits = logits * mask[..., None]
     save_file({"input_ids": ids.int(), "attention_mask": mask.int(), "logits": logits.contiguous()}, f"{folder}/inputs.safetensors")
