@@ -1,0 +1,134 @@
+package das
+
+import (
+	"fmt"
+
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph"
+
+	"github.com/govene/govene/interv"
+)
+
+// A stack is the alignments of one place that are trained together: rotations [alignments, d, columns], as many columns as the largest
+// needs. Columns that an alignment lacks are 0 and stay so: their gradient is 0, and a retraction leaves them alone.
+
+// intervened is the model's logits [alignments, batch, classes] with each alignment's part of the sources put in at the place. From the place
+// on the model runs on alignments · batch rows; what it computes up to there is not needed, as the base's activation is given.
+func intervened(model interv.Model, weights, inputs interv.Nodes, place Place, rotations, selected, base *Node, sources []*Node) *Node {
+	count, batch, positions, width := rotations.Shape().Dim(0), base.Shape().Dim(0), base.Shape().Dim(1), base.Shape().Dim(2)
+	here := Squeeze(SliceAxis(base, 1, AxisElem(place.Position)), 1)
+	var change *Node // [batch, alignments, columns]
+	for v, source := range sources {
+		part := DotGeneral(Sub(source, here), []int{1}, nil, rotations, []int{1}, nil)
+		part = Mul(part, BroadcastToDims(SliceAxis(selected, 0, AxisElem(v)), part.Shape().Dimensions...))
+		if change == nil {
+			change = part
+		} else {
+			change = Add(change, part)
+		}
+	}
+	delta := Einsum("bak,adk->abd", change, rotations)
+	value := repeated(base, count)
+	delta = Reshape(delta, count*batch, 1, width)
+	if positions > 1 {
+		at := ConvertDType(Equal(Iota(value.Graph(), value.Shape(), 1), Scalar(value.Graph(), value.DType(), float64(place.Position))), value.DType())
+		delta = Mul(at, BroadcastToDims(delta, value.Shape().Dimensions...))
+	}
+	value = Add(value, delta)
+	rows := interv.Nodes{}
+	for name, node := range inputs {
+		rows[name] = repeated(node, count)
+	}
+	tap := interv.NewTap(func(_ *interv.Tap, a interv.Activation) *Node {
+		if a.Site != place.Site {
+			return a.Value
+		}
+		if !a.Value.Shape().Equal(value.Shape()) {
+			panic(&interv.Error{Where: place.String(), Axis: "shape announced by the model", Got: a.Value.Shape().String(), Wanted: value.Shape().String()})
+		}
+		return value
+	})
+	logits := model.Forward(weights, rows, tap)
+	if logits.Rank() == 3 {
+		logits = Squeeze(SliceAxis(logits, 1, AxisElem(-1)), 1)
+	}
+	return Reshape(logits, count, batch, -1)
+}
+
+// repeated is x with its rows so many times below each other.
+func repeated(x *Node, count int) *Node {
+	dimensions := x.Shape().Dimensions
+	all := BroadcastToDims(ExpandDims(x, 0), append([]int{count}, dimensions...)...)
+	return Reshape(all, append([]int{count * dimensions[0]}, dimensions[1:]...)...)
+}
+
+// losses is each alignment's mean of −log p of the labels [batch].
+func losses(logits, labels *Node) *Node {
+	wanted := BroadcastToDims(ExpandDims(OneHot(labels, logits.Shape().Dim(2), logits.DType()), 0), logits.Shape().Dimensions...)
+	return Neg(ReduceMean(ReduceSum(Mul(wanted, LogSoftmax(logits, -1)), -1), 1))
+}
+
+// right is 1 where the label has the largest logit, [alignments, batch].
+func right(logits, labels *Node) *Node {
+	best := ArgMax(logits, -1, dtypes.Int32)
+	return ConvertDType(Equal(best, BroadcastToDims(ExpandDims(labels, 0), best.Shape().Dimensions...)), dtypes.Float32)
+}
+
+// tangents projects gradients of a stack on the directions in which rotations can move: G − R (RᵀG + GᵀR)/2.
+func tangents(r, g *Node) *Node {
+	both := Einsum("adk,adj->akj", r, g)
+	return Sub(g, Einsum("adk,akj->adj", r, MulScalar(Add(both, Transpose(both, 1, 2)), 0.5)))
+}
+
+// retracts is the stack of matrices with orthonormal columns nearest to x; there [alignments, columns] is 1 for the columns that an
+// alignment has. It is the iteration of package interv on all matrices at once, which ends when the last of them is near enough: so a matrix
+// may be iterated more often than alone, which changes its last bits. sound is 1 if all are.
+func retracts(x, there *Node) (retracted, sound *Node) {
+	const bound, rounds = 2.5e-7, 40 // of the sum of squares of XᵀX − I, which one more iteration squares
+	g := x.Graph()
+	count, columns := x.Shape().Dim(0), x.Shape().Dim(2)
+	gramOf := func(x *Node) *Node { return DotGeneral(x, []int{1}, []int{0}, x, []int{1}, []int{0}) }
+	iterate := func(x, gram, a, b *Node) *Node {
+		return Sub(Mul(x, a), Mul(DotGeneral(x, []int{2}, []int{0}, gram, []int{1}, []int{0}), b))
+	}
+	gram := gramOf(x)
+	largest := Reshape(ReduceMax(ReduceSum(Abs(gram), 2), 1), count, 1, 1)
+	x, gram = Div(x, BroadcastToDims(Sqrt(largest), x.Shape().Dimensions...)), Div(gram, BroadcastToDims(largest, gram.Shape().Dimensions...))
+	square := []int{count, columns, columns}
+	identity := Mul(BroadcastToDims(ExpandDims(ConvertDType(Diagonal(g, columns), x.DType()), 0), square...), BroadcastToDims(ExpandDims(there, 2), square...))
+	state := []*Node{Scalar(g, dtypes.Int32, 0), Scalar(g, dtypes.Int32, 1), Scalar(g, dtypes.Int32, rounds), x, gram, identity,
+		Scalar(g, x.DType(), 1.5), Scalar(g, x.DType(), 0.5), Scalar(g, x.DType(), bound)}
+	within := func(build func(n []*Node) []*Node) *Function {
+		return NewClosure(g, func(g *Graph) []*Node {
+			n := make([]*Node, len(state))
+			for i, node := range state {
+				n[i] = Parameter(g, fmt.Sprint("state", i), node.Shape())
+			}
+			return build(n)
+		})
+	}
+	goOn := within(func(n []*Node) []*Node {
+		off := Sub(n[4], n[5])
+		return []*Node{LogicalAnd(GreaterThan(DotGeneral(off, []int{0, 1, 2}, nil, off, []int{0, 1, 2}, nil), n[8]), LessThan(n[0], n[2]))}
+	})
+	once := within(func(n []*Node) []*Node {
+		next := iterate(n[3], n[4], n[6], n[7])
+		return []*Node{Add(n[0], n[1]), n[1], n[2], next, gramOf(next), n[5], n[6], n[7], n[8]}
+	})
+	near := While(goOn, once, state...)
+	sound = LessOrEqual(ReduceAllSum(Square(Sub(near[4], identity))), Scalar(g, x.DType(), 4*bound))
+	return iterate(near[3], near[4], state[6], state[7]), ConvertDType(sound, x.DType())
+}
+
+// trainingStep is one step of Adam on a stack: its new value and moments, the sum of losses, and 1 if all is finite.
+func trainingStep(loss, r, there, mean, square, rates, unbiasMean, unbiasSquare *Node) []*Node {
+	gradient := tangents(r, Gradient(loss, r)[0])
+	mean = Add(MulScalar(mean, 0.9), MulScalar(gradient, 0.1))
+	square = Add(MulScalar(square, 0.999), MulScalar(Square(gradient), 0.001))
+	update := tangents(r, Div(Mul(mean, unbiasMean), AddScalar(Sqrt(Mul(square, unbiasSquare)), 1e-8)))
+	next := Sub(r, Mul(BroadcastToDims(Reshape(rates, -1, 1, 1), r.Shape().Dimensions...), update))
+	finite := ConvertDType(LogicalAnd(LogicalAll(IsFinite(next)), LogicalAll(IsFinite(square))), r.DType())
+	next, sound := retracts(next, there)
+	stopped := BroadcastToDims(Reshape(Equal(rates, ZerosLike(rates)), -1, 1, 1), r.Shape().Dimensions...)
+	return []*Node{Where(stopped, r, next), mean, square, loss, Mul(finite, sound)}
+}
