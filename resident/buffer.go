@@ -51,7 +51,7 @@ func (b *Backend) free(number uint64) error {
 func (b *buffer) Backend() compute.Backend { return b.backend }
 
 func (b *buffer) Finalize() error {
-	if b.freed.Swap(true) || b.backend.IsFinalized() {
+	if b.freed.Swap(true) || b.backend.calls.closed() != nil {
 		return nil
 	}
 	b.content = nil

@@ -157,7 +157,7 @@ func TestEngineGone(t *testing.T) {
 	if err := b.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the end", b.IsFinalized)
+	eventually(t, "the end", func() bool { _, err := b.State(); return err != nil })
 	if err := buffer.ToFlatData(make([]float32, 1<<20)); err == nil || !strings.Contains(err.Error(), "the engine is gone") {
 		t.Errorf("got %v", err)
 	}

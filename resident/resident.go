@@ -42,6 +42,7 @@ type Backend struct {
 	oracle compute.Backend
 	calls  *calls
 	last   atomic.Uint64 // number of the last buffer
+	ended  atomic.Bool   // Finalize was called
 
 	mu     sync.Mutex
 	probes map[string]probed
@@ -95,10 +96,13 @@ func (b *Backend) DeviceDescription(device compute.DeviceNum) string {
 func (b *Backend) Capabilities() compute.Capabilities { return b.about.Capabilities }
 
 // Finalize ends the connection; the engine frees what this client had.
-func (b *Backend) Finalize() { b.calls.close(errFinalized) }
+func (b *Backend) Finalize() {
+	b.ended.Store(true)
+	b.calls.close(errFinalized)
+}
 
-// IsFinalized tells whether the connection has been ended, here or there.
-func (b *Backend) IsFinalized() bool { return b.calls.closed() != nil }
+// IsFinalized tells whether Finalize was called. That the engine is gone is an error of what is asked of it next.
+func (b *Backend) IsFinalized() bool { return b.ended.Load() }
 
 var errFinalized = errors.New("the backend was finalized")
 

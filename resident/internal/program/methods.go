@@ -41,5 +41,4 @@ var (
 	valueType    = reflect.TypeFor[compute.Value]()
 	functionType = reflect.TypeFor[compute.Function]()
 	builderType  = reflect.TypeFor[compute.Builder]()
-	errorType    = reflect.TypeFor[error]()
 )
