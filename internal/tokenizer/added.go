@@ -87,9 +87,9 @@ func (a added) at(text string) (addedToken, bool) {
 }
 
 // checkAdded refuses added tokens that contradict the vocabulary or each other, and those that only match whole words.
-func checkAdded(tokens []addedToken, vocabulary map[string]int) error {
+func checkAdded(tokens []addedToken, vocabulary *vocabulary) error {
 	for i, token := range tokens {
-		if id, ok := vocabulary[token.Content]; ok && id != token.ID {
+		if id, ok := vocabulary.id(token.Content); ok && id != token.ID {
 			return fmt.Errorf("added token %q: got id %d, wanted %d, that of the vocabulary", token.Content, token.ID, id)
 		}
 		if token.Content == "" || token.ID < 0 {

@@ -5,7 +5,6 @@ import (
 	"container/heap"
 	"encoding/json"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -19,7 +18,7 @@ type model interface {
 }
 
 // parseModel reads a model, whose tables may have been taken out of it.
-func parseModel(text json.RawMessage, t *tables) (model, map[string]int, error) {
+func parseModel(text json.RawMessage, t *tables) (model, *vocabulary, error) {
 	var f modelFile
 	failure := strict.Unmarshal(text, &f) // a model of another kind may fail for its form
 	kind := f.Type
@@ -35,55 +34,51 @@ func parseModel(text json.RawMessage, t *tables) (model, map[string]int, error) 
 	if failure != nil {
 		return nil, nil, failure
 	}
-	if t != nil {
-		f.Vocabulary = t.vocabulary
-	}
 	if kind == "" && f.Merges == nil {
 		return nil, nil, fmt.Errorf("got neither type nor merges, wanted a type: BPE or WordLevel")
 	}
-	if len(f.Vocabulary) == 0 {
-		return nil, nil, fmt.Errorf("got no vocabulary, wanted one")
-	}
-	for token, id := range f.Vocabulary {
-		if id < 0 || id > math.MaxInt32 {
-			return nil, nil, fmt.Errorf("got id %d for %q, wanted ids from 0 to %d", id, token, math.MaxInt32)
+	if t == nil {
+		t = &tables{}
+		for text, id := range f.Vocabulary {
+			t.entries = append(t.entries, entry{text, id})
 		}
+		var err error
+		if t.merges, err = parseMerges(f.Merges); err != nil && kind != "WordLevel" {
+			return nil, nil, err
+		}
+	}
+	v, err := newVocabulary(t.entries)
+	if err != nil {
+		return nil, nil, err
 	}
 	unknown := -1
 	if f.UnknownToken != nil && *f.UnknownToken != "" {
-		id, ok := f.Vocabulary[*f.UnknownToken]
+		id, ok := v.id(*f.UnknownToken)
 		if !ok {
 			return nil, nil, fmt.Errorf("got unknown token %q, wanted one of the vocabulary", *f.UnknownToken)
 		}
 		unknown = id
 	}
 	if kind == "WordLevel" {
-		return &wordLevel{f.Vocabulary, unknown}, f.Vocabulary, nil
+		return &wordLevel{v, unknown}, v, nil
 	}
-	if t == nil {
-		list, err := parseMerges(f.Merges)
-		if err != nil {
-			return nil, nil, err
-		}
-		t = &tables{f.Vocabulary, list}
-	}
-	b, err := newBPE(&f, t.merges, unknown)
-	return b, f.Vocabulary, err
+	b, err := newBPE(&f, v, t.merges, unknown)
+	return b, v, err
 }
 
 // wordLevel makes each piece one token.
 type wordLevel struct {
-	vocabulary map[string]int
+	vocabulary *vocabulary
 	unknown    int // -1 if there is none
 }
 
 func (w *wordLevel) tokens(p piece) ([]Token, error) {
-	id, ok := w.vocabulary[p.text]
+	id, ok := w.vocabulary.id(p.text)
 	if !ok {
 		if id = w.unknown; id < 0 {
-			words := make([]string, 0, len(w.vocabulary))
-			for word := range w.vocabulary {
-				words = append(words, word)
+			var words []string
+			for _, e := range w.vocabulary.entries {
+				words = append(words, e.text)
 			}
 			slices.Sort(words)
 			return nil, &UnknownWord{p.text, nearest.Name(p.text, words)}
@@ -106,35 +101,42 @@ func (e *UnknownWord) Error() string {
 	return text
 }
 
+// NoUnion is the error for a merge whose result the vocabulary does not have.
+type NoUnion struct {
+	Merge       int // its place in the list
+	Left, Right string
+}
+
+func (e *NoUnion) Error() string {
+	return fmt.Sprintf("merge %d: got %q and %q, wanted their union in the vocabulary", e.Merge, e.Left, e.Right)
+}
+
 // token is a token made of the whole piece.
 func (p piece) token(id int) Token { return Token{id, p.from[0], p.to[len(p.to)-1]} }
 
 // bpe is byte-pair encoding: a piece begins as single characters, and of the neighbours that may merge those do whose merge comes
 // first in the list, until none may. https://arxiv.org/abs/1508.07909
 type bpe struct {
-	vocabulary   map[string]int
-	merges       mergeTable
+	vocabulary   *vocabulary
+	merges       *merges
 	unknown      int       // -1 if there is none
 	fuseUnknown  bool      // unknown neighbours become one token
 	bytes        *[256]int // the tokens of single bytes, for characters that the vocabulary does not have; nil if it has none
 	ignoreMerges bool      // a piece that is a token is that token, whatever the merges
 }
 
-func newBPE(f *modelFile, merges [][2]string, unknown int) (*bpe, error) {
+func newBPE(f *modelFile, v *vocabulary, merges [][2]string, unknown int) (*bpe, error) {
 	if f.Dropout != nil && *f.Dropout != 0 {
 		return nil, fmt.Errorf("got dropout %g, wanted none: the same text must give the same tokens", *f.Dropout)
 	}
 	if f.ContinuingSubwordPrefix != "" || f.EndOfWordSuffix != "" {
 		return nil, fmt.Errorf("got prefix %q and suffix %q of parts of words, wanted none", f.ContinuingSubwordPrefix, f.EndOfWordSuffix)
 	}
-	b := &bpe{vocabulary: f.Vocabulary, unknown: unknown, fuseUnknown: f.FuseUnknown, ignoreMerges: f.IgnoreMerges}
-	if err := b.rank(merges); err != nil {
-		return nil, err
-	}
+	b := &bpe{vocabulary: v, merges: newMerges(merges), unknown: unknown, fuseUnknown: f.FuseUnknown, ignoreMerges: f.IgnoreMerges}
 	if f.ByteFallback {
 		b.bytes = new([256]int)
 		for i := range b.bytes {
-			id, ok := b.vocabulary[byteToken(byte(i))]
+			id, ok := b.vocabulary.id(byteToken(byte(i)))
 			if !ok {
 				return nil, fmt.Errorf("byte_fallback: got no token %s, wanted one for each byte", byteToken(byte(i)))
 			}
@@ -178,7 +180,7 @@ type symbol struct {
 
 func (b *bpe) tokens(p piece) ([]Token, error) {
 	if b.ignoreMerges {
-		if id, ok := b.vocabulary[p.text]; ok {
+		if id, ok := b.vocabulary.id(p.text); ok {
 			return []Token{p.token(id)}, nil
 		}
 	}
@@ -186,7 +188,9 @@ func (b *bpe) tokens(p piece) ([]Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.merge(symbols)
+	if err := b.merge(symbols); err != nil {
+		return nil, err
+	}
 	var list []Token
 	for _, s := range symbols {
 		if s.end >= 0 {
@@ -205,7 +209,7 @@ func (b *bpe) symbols(text string) (list []symbol, err error) {
 	for start, r := range text {
 		character := string(r)
 		end := start + len(character)
-		id, known := b.vocabulary[character]
+		id, known := b.vocabulary.id(character)
 		switch {
 		case known:
 			add(id, start, end)
@@ -243,24 +247,42 @@ func (c *candidates) Pop() any {
 	return last
 }
 
-// merge merges symbols in place.
-func (b *bpe) merge(symbols []symbol) {
-	possible := func(at int) (merge, bool) {
-		if at < 0 || symbols[at].end < 0 || symbols[at].after < 0 {
-			return merge{}, false
-		}
-		return b.merges.find(symbols[at].id, symbols[symbols[at].after].id)
+// union finds what two neighbours become, and the rank of that among merges.
+func (b *bpe) union(left, right int) (rank, id int, ok bool, err error) {
+	first, _ := b.vocabulary.texts.get(left)
+	second, _ := b.vocabulary.texts.get(right)
+	if rank, ok = b.merges.rank(first, second); !ok {
+		return 0, 0, false, nil
 	}
+	if id, ok = b.vocabulary.id(first + second); !ok {
+		err = &NoUnion{rank, first, second}
+	}
+	return rank, id, ok, err
+}
+
+// merge merges symbols in place.
+func (b *bpe) merge(symbols []symbol) error {
 	var queue candidates
+	consider := func(at int) (c candidate, ok bool, err error) {
+		if at < 0 || symbols[at].end < 0 || symbols[at].after < 0 {
+			return candidate{}, false, nil
+		}
+		rank, id, ok, err := b.union(symbols[at].id, symbols[symbols[at].after].id)
+		return candidate{rank, at, id}, ok, err
+	}
 	for at := range symbols {
-		if m, ok := possible(at); ok {
-			queue = append(queue, candidate{m.rank, at, m.id})
+		c, ok, err := consider(at)
+		if err != nil {
+			return err
+		}
+		if ok {
+			queue = append(queue, c)
 		}
 	}
 	heap.Init(&queue)
 	for len(queue) > 0 {
 		next := heap.Pop(&queue).(candidate)
-		if m, ok := possible(next.at); !ok || m.rank != next.rank {
+		if c, ok, err := consider(next.at); err != nil || !ok || c.rank != next.rank {
 			continue // one of the two merged with another meanwhile
 		}
 		left := &symbols[next.at]
@@ -271,9 +293,14 @@ func (b *bpe) merge(symbols []symbol) {
 			symbols[left.after].before = next.at
 		}
 		for _, at := range []int{left.before, next.at} {
-			if m, ok := possible(at); ok {
-				heap.Push(&queue, candidate{m.rank, at, m.id})
+			c, ok, err := consider(at)
+			if err != nil {
+				return err
+			}
+			if ok {
+				heap.Push(&queue, c)
 			}
 		}
 	}
+	return nil
 }

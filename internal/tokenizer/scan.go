@@ -8,13 +8,13 @@ import (
 )
 
 // Nearly all of a tokenizer.json is its vocabulary and its merges: a quarter of a million entries of a form so simple that reading them by
-// hand takes a tenth of the time of encoding/json. The rest of the file is left to that, and so is all of a file in which anything is
+// hand takes a fraction of the time of encoding/json. The rest of the file is left to that, and so is all of a file in which anything is
 // otherwise than expected, so that it finds the fault or the meaning.
 
 // tables are a model's vocabulary and merges as they stand in a file.
 type tables struct {
-	vocabulary map[string]int
-	merges     [][2]string
+	entries []entry
+	merges  [][2]string
 }
 
 // scan takes the tables out of tokenizer.json, and returns the file with nothing in their place; ok is false if it could not.
@@ -63,8 +63,8 @@ func scan(text string) (rest string, t *tables, ok bool) {
 		failures <- err
 	}()
 	s = &scanner{text: text[:spans[0].end], at: spans[0].start}
-	t.vocabulary, err = s.vocabulary()
-	if failed := <-failures; err != nil || failed != nil || len(t.vocabulary) == 0 {
+	t.entries, err = s.vocabulary()
+	if failed := <-failures; err != nil || failed != nil || len(t.entries) == 0 {
 		return "", nil, false
 	}
 	first, second := spans[0], spans[1]
@@ -217,8 +217,8 @@ func escapes(text string) bool {
 }
 
 // vocabulary reads an object of small numbers.
-func (s *scanner) vocabulary() (map[string]int, error) {
-	vocabulary := make(map[string]int, strings.Count(s.text[s.at:], ":"))
+func (s *scanner) vocabulary() ([]entry, error) {
+	entries := make([]entry, 0, 1+strings.Count(s.text[s.at:], ","))
 	err := s.fields(func(name string) error {
 		s.space()
 		start, id := s.at, 0
@@ -228,10 +228,10 @@ func (s *scanner) vocabulary() (map[string]int, error) {
 		if s.at == start || s.text[start] == '0' && s.at > start+1 {
 			return errUnexpected
 		}
-		vocabulary[name] = id
+		entries = append(entries, entry{name, id})
 		return nil
 	})
-	return vocabulary, err
+	return entries, err
 }
 
 // merges reads merges, written as ["a", "b"] or "a b".

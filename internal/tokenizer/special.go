@@ -140,7 +140,7 @@ func (t *Tokenizer) template(around special) ([]byte, error) {
 	sequence := func(text string, kind int) (items list) {
 		add := func(ids []int) {
 			for _, id := range ids {
-				name, _ := t.texts.get(id)
+				name, _ := t.Token(id)
 				tokens[name] = object{"id": name, "ids": []int{id}, "tokens": []string{name}}
 				items = append(items, object{"SpecialToken": object{"id": name, "type_id": kind}})
 			}

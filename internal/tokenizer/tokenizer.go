@@ -15,8 +15,7 @@ import (
 
 // Tokenizer is one tokenizer. It never changes, and any number of goroutines may share it.
 type Tokenizer struct {
-	texts       names          // the tokens' texts by id, as the vocabulary writes them
-	vocabulary  map[string]int // the model's
+	vocabulary  *vocabulary // the model's
 	added       map[string]int
 	raw, normal added // added tokens, looked for before and after the text is normalized
 	normalizers []normalizer
@@ -43,9 +42,8 @@ func Parse(text []byte) (*Tokenizer, error) {
 		return nil, err
 	}
 	t := &Tokenizer{}
-	var vocabulary map[string]int
 	var err error
-	if t.model, vocabulary, err = parseModel(f.Model, tables); err != nil {
+	if t.model, t.vocabulary, err = parseModel(f.Model, tables); err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
 	if t.normalizers, err = parsed(f.Normalizer, "normalizers", parseNormalizer); err != nil {
@@ -60,34 +58,28 @@ func Parse(text []byte) (*Tokenizer, error) {
 	if t.decoders, err = parsed(f.Decoder, "decoders", parseDecoder); err != nil {
 		return nil, fmt.Errorf("decoder: %w", err)
 	}
-	if err := checkAdded(f.AddedTokens, vocabulary); err != nil {
+	if err := checkAdded(f.AddedTokens, t.vocabulary); err != nil {
 		return nil, err
 	}
 	t.raw = newAdded(f.AddedTokens, false, t.normalize)
 	t.normal = newAdded(f.AddedTokens, true, t.normalize)
-	if err := t.name(vocabulary, f.AddedTokens); err != nil {
+	if err := t.name(f.AddedTokens); err != nil {
 		return nil, err
 	}
 	return t, nil
 }
 
-// name collects the tokens' texts.
-func (t *Tokenizer) name(vocabulary map[string]int, added []addedToken) error {
-	t.vocabulary, t.added = vocabulary, make(map[string]int, len(added))
-	t.texts = newNames(len(vocabulary) + len(added))
-	for text, id := range vocabulary {
-		if err := t.texts.set(id, text); err != nil {
-			return err
-		}
-	}
+// name adds the texts of added tokens to those of the vocabulary, and wants special tokens to be tokens.
+func (t *Tokenizer) name(added []addedToken) error {
+	t.added = make(map[string]int, len(added))
 	for _, token := range added {
 		t.added[token.Content] = token.ID
-		if err := t.texts.set(token.ID, token.Content); err != nil {
+		if err := t.vocabulary.texts.set(token.ID, token.Content); err != nil {
 			return err
 		}
 	}
 	for _, id := range slices.Concat(t.special.before, t.special.after) {
-		if _, ok := t.texts.get(id); !ok {
+		if _, ok := t.Token(id); !ok {
 			return fmt.Errorf("post_processor: got id %d, wanted one of a token", id)
 		}
 	}
@@ -95,20 +87,20 @@ func (t *Tokenizer) name(vocabulary map[string]int, added []addedToken) error {
 }
 
 // Size is the number of ids, from 0 to the largest.
-func (t *Tokenizer) Size() int { return t.texts.size }
+func (t *Tokenizer) Size() int { return t.vocabulary.texts.size }
 
 // ID returns the id of a token as the vocabulary writes it.
 func (t *Tokenizer) ID(token string) (int, bool) {
 	id, ok := t.added[token]
 	if !ok {
-		id, ok = t.vocabulary[token]
+		id, ok = t.vocabulary.id(token)
 	}
 	return id, ok
 }
 
 // Token returns a token as the vocabulary writes it.
 func (t *Tokenizer) Token(id int) (string, bool) {
-	return t.texts.get(id)
+	return t.vocabulary.texts.get(id)
 }
 
 // Special returns the ids of the tokens that the tokenizer puts before and after a text.
@@ -183,7 +175,7 @@ func (t *Tokenizer) Text(id int) string { return t.decode([]int{id}, true) }
 func (t *Tokenizer) decode(ids []int, alone bool) string {
 	tokens := make([]string, len(ids))
 	for i, id := range ids {
-		text, ok := t.texts.get(id)
+		text, ok := t.Token(id)
 		if !ok {
 			text = fmt.Sprintf("<%d>", id)
 		}

@@ -71,3 +71,13 @@ func TestClassRefusals(t *testing.T) {
 		wanted.Refusal(t, err, words)
 	}
 }
+
+// A merge whose result is no token is refused where a text has it.
+func TestNoUnion(t *testing.T) {
+	tokenizer := tokens.MustLoad(folder(t, map[string]string{"tokenizer.json": `{"model": {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": ["a b"]}}`}))
+	if got := tokenizer.MustEncode(tokens.Options{}, "ba").IDs()[0]; !slices.Equal(got, []int{1, 0}) {
+		t.Errorf("got %v", got)
+	}
+	_, err := tokenizer.Encode(tokens.Options{}, "ab")
+	wanted.Refusal(t, err, `text 0: merge 0 of the tokenizer: got "a" and "b", wanted what they become to be in the vocabulary`)
+}

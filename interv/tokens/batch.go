@@ -83,11 +83,15 @@ func (t *Tokenizer) MustEncode(options Options, texts ...string) *Batch {
 	return must.Of(t.Encode(options, texts...))
 }
 
-// encodeError says in which text there is something that has no token.
+// encodeError says in which text there is something that has no token, or that the tokenizer's file cannot make one of.
 func encodeError(where string, err error) error {
 	if unknown, ok := err.(*tokenizer.UnknownWord); ok {
 		return &interv.Error{Where: where, Got: fmt.Sprintf("%q", unknown.Word), Nearest: unknown.Nearest,
 			Wanted: "words or characters of the vocabulary, as it has no token for unknown ones"}
+	}
+	if broken, ok := err.(*tokenizer.NoUnion); ok {
+		return &interv.Error{Where: where, Axis: fmt.Sprintf("merge %d of the tokenizer", broken.Merge),
+			Got: fmt.Sprintf("%q and %q", broken.Left, broken.Right), Wanted: "what they become to be in the vocabulary"}
 	}
 	return &interv.Error{Where: where, Got: "bytes that make no characters", Wanted: "UTF-8"}
 }
