@@ -137,6 +137,24 @@ func (r *Representation) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// MarshalIntervention writes an intervention as JSON, by the name it is registered by, or says that it cannot be saved.
+func MarshalIntervention(i Intervention) ([]byte, error) {
+	file, err := marshalIntervention(i)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(file)
+}
+
+// UnmarshalIntervention reads what MarshalIntervention wrote; an unknown field or intervention is an error.
+func UnmarshalIntervention(text []byte) (Intervention, error) {
+	var file interventionJSON
+	if err := strict.Unmarshal(text, &file); err != nil {
+		return nil, err
+	}
+	return file.intervention()
+}
+
 func marshalIntervention(i Intervention) (interventionJSON, error) {
 	if i == nil {
 		return interventionJSON{}, &Error{Axis: "intervention", Got: "none", Wanted: "one"}

@@ -148,7 +148,7 @@ func (b *batched) runClean(out *collector) error {
 		}
 		return nil
 	}
-	if err := measure(b.Base, out.base); err != nil || !b.hasSources {
+	if err := measure(b.Base, out.base); err != nil || !b.measuresSources() {
 		return err
 	}
 	return measure(b.Source, out.source)
@@ -209,6 +209,9 @@ func (b *batched) everywhere(at place) *patch {
 	p := &patch{slot: at.slot, layer: at.layer, base: rows, source: rows}
 	if at.sites.Heads > 0 {
 		p.heads = interv.Range(0, at.heads)
+	}
+	if len(b.vectors) > 0 {
+		p.cell.Direction, p.cell.Scale = b.vectors[0].direction, b.vectors[0].scale
 	}
 	return p
 }

@@ -12,7 +12,7 @@ import (
 type Result struct {
 	Cells        []Cell
 	Values       [][]float64 // [cell][pair]: the metric
-	Base, Source []float64   // [pair]: the metric of the clean runs; Source is nil where there is none
+	Base, Source []float64   // [pair]: the metric of the clean runs; Source is nil where there is none, and where the metric compares with the base's
 	Metric       string      // its name
 	Stats        Stats
 }

@@ -142,6 +142,11 @@ func (j *job) checkSource() error {
 	if err != nil {
 		return interv.Within("source", err)
 	}
+	for _, name := range sortedNames(j.Base) {
+		if t := j.Source[name]; t == nil || t.Rank() != j.Base[name].Rank() || t.DType() != j.Base[name].DType() {
+			return &interv.Error{Axis: "source", Got: fmt.Sprintf("inputs %v", sortedNames(j.Source)), Wanted: fmt.Sprintf("%v of the same types, as in the base", sortedNames(j.Base))}
+		}
+	}
 	if extent.Batch != j.extent.Batch {
 		return &interv.Error{Axis: "source", Got: fmt.Sprintf("%d examples", extent.Batch), Wanted: fmt.Sprintf("%d, one for each of the base's", j.extent.Batch)}
 	}

@@ -2,7 +2,9 @@ package sweep
 
 import (
 	"context"
+	"errors"
 	"math"
+	"sync"
 	"time"
 
 	"github.com/gomlx/compute"
@@ -18,6 +20,37 @@ type item struct{ cell, pair int }
 type collector struct {
 	values       [][]float64 // [cell][pair]
 	base, source []float64   // [pair]
+
+	progress     Progress
+	path, digest string // of the file of results; empty for none
+	begun, saved time.Time
+	done, first  int // numbers measured by now, and when the run began
+}
+
+// saveEvery is how often the file of results is written anew.
+const saveEvery = 2 * time.Second
+
+// start prepares a run of a job: it takes over what its file has.
+func (c *collector) start(j *job) (err error) {
+	c.progress, c.path = j.Progress, j.File
+	if c.path != "" {
+		if c.digest, err = j.digest(); err == nil {
+			err = c.resume(c.path, c.digest)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	c.begun, c.saved = time.Now(), time.Now()
+	for _, row := range c.values {
+		for _, v := range row {
+			if !math.IsNaN(v) {
+				c.first++
+			}
+		}
+	}
+	c.done = c.first
+	return nil
 }
 
 func newCollector(cells, pairs int) *collector {
@@ -55,9 +88,32 @@ func (c *collector) measured(pairs []int) bool {
 
 func (c *collector) take(items []item, values []float64) error {
 	for i, it := range items {
+		if math.IsNaN(c.values[it.cell][it.pair]) {
+			c.done++
+		}
 		c.values[it.cell][it.pair] = values[i]
 	}
-	return nil
+	if c.progress != nil {
+		total := len(c.values) * len(c.base)
+		left := time.Duration(0)
+		if fresh := c.done - c.first; fresh > 0 {
+			left = time.Duration(float64(time.Since(c.begun)) / float64(fresh) * float64(total-c.done))
+		}
+		c.progress(c.done, total, left)
+	}
+	if c.path == "" || time.Since(c.saved) < saveEvery {
+		return nil
+	}
+	c.saved = time.Now()
+	return c.save(c.path, c.digest)
+}
+
+// finish writes the file of results once more.
+func (c *collector) finish() error {
+	if c.path == "" {
+		return nil
+	}
+	return c.save(c.path, c.digest)
 }
 
 // Plan is a sweep that has been checked against a model, with all that will be done: nothing has been compiled or run yet.
@@ -103,30 +159,61 @@ type Stats struct {
 	Flops     float64 // operations of the matrix products that no way around is known to: those of the clean runs and of what cells change
 }
 
+// measuresSources tells whether the metric is read of sources, too: one that compares with the clean run on the base is not.
+func (j *job) measuresSources() bool { return j.hasSources && !interv.ReadsClean(j.Metric) }
+
+// rates are operations a second of packed sweeps, by backend, as measured by the last of this process.
+var rates sync.Map
+
+func rateOf(backend string) float64 {
+	rate, _ := rates.Load(backend)
+	measured, _ := rate.(float64)
+	return measured
+}
+
 // Run runs the plan; see [Run].
 func (p *Plan) Run(ctx context.Context) (*Result, error) {
 	out := newCollector(len(p.cells), p.extent.Batch)
+	if err := out.start(p.job); err != nil {
+		return nil, interv.Within("sweep", err)
+	}
 	r := &Result{Cells: p.cells, Values: out.values, Base: out.base, Metric: p.Metric.Name()}
-	if p.hasSources {
+	if p.measuresSources() {
 		r.Source = out.source
 	}
-	begun := time.Now()
+	run := p.runPacked
 	if p.packed == nil {
-		err := p.batch.run(ctx, out)
-		for _, iv := range []*interv.Intervenable{p.batch.iv, p.batch.clean} {
-			r.Stats.Programs += iv.Stats().Programs
-			r.Stats.Compiling += iv.Stats().Compiling
-		}
-		r.Stats.Running = time.Since(begun) - r.Stats.Compiling
-		return r, err
+		run = p.runBatched
 	}
+	if out.done == len(p.cells)*p.extent.Batch && out.measured(interv.Range(0, p.extent.Batch)) {
+		return r, nil // the file has it all
+	}
+	err := run(ctx, out, &r.Stats)
+	return r, errors.Join(err, out.finish())
+}
+
+func (p *Plan) runBatched(ctx context.Context, out *collector, stats *Stats) error {
+	begun := time.Now()
+	err := p.batch.run(ctx, out)
+	for _, iv := range []*interv.Intervenable{p.batch.iv, p.batch.clean} {
+		stats.Programs += iv.Stats().Programs
+		stats.Compiling += iv.Stats().Compiling
+	}
+	stats.Running = time.Since(begun) - stats.Compiling
+	return err
+}
+
+func (p *Plan) runPacked(ctx context.Context, out *collector, stats *Stats) error {
+	begun := time.Now()
 	if err := p.packed.compile(); err != nil {
-		return nil, err
+		return err
 	}
 	defer p.packed.finalize()
-	r.Stats = Stats{Programs: 2 + len(p.packed.block), Compiling: time.Since(begun), Flops: p.packed.flops()}
+	*stats = Stats{Programs: 2 + len(p.packed.block), Compiling: time.Since(begun), Flops: p.packed.flops()}
 	begun = time.Now()
 	err := p.packed.run(ctx, out)
-	r.Stats.Running = time.Since(begun)
-	return r, err
+	if stats.Running = time.Since(begun); err == nil && out.first == 0 {
+		rates.Store(p.backend.Name(), 2*p.packed.costs.multiplications*p.packed.cost(p.packed.costs)/stats.Running.Seconds())
+	}
+	return err
 }

@@ -31,7 +31,9 @@ func (p *packed) group(ctx context.Context, pairs []int, chunks []chunk, out *co
 	if err != nil {
 		return err
 	}
-	p.takeClean(pairs, values, out)
+	if err := p.takeClean(pairs, values, out); err != nil {
+		return err
+	}
 	for _, rows := range chunks {
 		if err := context.Cause(ctx); err != nil {
 			return err
@@ -63,18 +65,21 @@ func (c chunk) items() []item {
 }
 
 // takeClean hands over what clean runs say: also of the cells that change nothing which is read.
-func (p *packed) takeClean(pairs []int, values []float64, out *collector) {
+func (p *packed) takeClean(pairs []int, values []float64, out *collector) error {
+	var same []item
+	var bases []float64
 	for i, pair := range pairs {
 		out.base[pair] = values[i*p.layout.reads]
 		if p.hasSources {
 			out.source[pair] = values[(len(pairs)+i)*p.layout.reads]
 		}
 		for cell := range p.cells {
-			if !p.changes[item{cell, pair}] {
-				out.values[cell][pair] = out.base[pair]
+			if it := (item{cell, pair}); !p.changes[it] {
+				same, bases = append(same, it), append(bases, out.base[pair])
 			}
 		}
 	}
+	return out.take(same, bases)
 }
 
 // clean runs bases and sources of pairs, and measures them.

@@ -52,6 +52,13 @@ type Sweep struct {
 	// last that is not padding.
 	Metric interv.Metric `json:"-"`
 	ReadAt [][]int       `json:"read_at,omitempty"`
+
+	// File, if not empty, is where results are kept while the sweep runs. If it is there already, the sweep goes on where it ended; one of
+	// another sweep, model or inputs, or cut short, is an error, and is left as it is.
+	File string `json:"-"`
+
+	// Progress, if not nil, is told how far the sweep is; see [Bar].
+	Progress Progress `json:"-"`
 }
 
 // Place is an entry of the axis of positions: some positions in each pair, patched together, under a name.

@@ -1,0 +1,88 @@
+package sweep
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Explain says what running the plan will do: cells and runs, the way that is taken and why, programs, what one holds and how many times
+// it runs, the operations that have to be done and how many will be, and the memory besides the weights.
+func (p *Plan) Explain() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d cells × %d pairs = %d runs, each read by %s\n", len(p.cells), p.extent.Batch, len(p.cells)*p.extent.Batch, p.Metric.Name())
+	for _, s := range p.slots {
+		fmt.Fprintf(&b, "  %s of %s", s.intervention.Name(), s.component)
+		switch {
+		case s.tables != nil && s.from == FromMean:
+			fmt.Fprint(&b, ", reading means")
+		case s.tables != nil:
+			fmt.Fprint(&b, ", reading given vectors")
+		case s.from != "":
+			fmt.Fprintf(&b, ", reading the %s", s.from)
+		}
+		fmt.Fprintln(&b)
+	}
+	if p.packed == nil {
+		p.batch.explain(&b, p.why)
+	} else {
+		p.packed.explain(&b)
+	}
+	return b.String()
+}
+
+// String is what Explain says.
+func (p *Plan) String() string { return p.Explain() }
+
+func (b *batched) explain(w *strings.Builder, why string) {
+	items := len(b.cells) * b.extent.Batch
+	fmt.Fprintf(w, "in batches, since %s\n", why)
+	fmt.Fprintf(w, "2 programs: the clean runs; batches of %d runs, patched in %d places\n", b.rows-1, len(b.at))
+	fmt.Fprintf(w, "%d batches\n", (items+b.rows-2)/(b.rows-1))
+}
+
+func (p *packed) explain(w *strings.Builder) {
+	kinds := map[int]bool{}
+	for block := range p.blocks.Blocks() {
+		kinds[p.blocks.Kind(block)] = true
+	}
+	chunks, blocks := 0, 0
+	for _, list := range p.chunks {
+		chunks += len(list)
+		blocks += p.blocks.Blocks()
+		for _, c := range list {
+			blocks += p.blocks.Blocks() - 1 - max(0, c.entry())
+		}
+	}
+	fmt.Fprintf(w, "packed: what cells change, %d segments, in %d chunks of %d × %d columns with %d reads a row\n",
+		len(p.changes), chunks, p.rows, p.layout.columns, p.layout.reads)
+	fmt.Fprintf(w, "%d programs: the embedding, %d of a block, the finish; blocks run %d times, the finish %d times\n", 2+len(kinds), len(kinds), blocks, chunks+len(p.groups))
+	needed, done := p.flops(), 2*p.costs.multiplications*(p.layout.cost(p.costs))
+	fmt.Fprintf(w, "%.3g operations needed, %.3g done\n", needed, done)
+	fmt.Fprintf(w, "%.0f MiB besides the weights\n", float64(p.bytes())/(1<<20))
+	if rate := rateOf(p.backend.Name()); rate > 0 {
+		fmt.Fprintf(w, "about %v once compiled, at the rate of earlier sweeps\n", time.Duration(done/rate*float64(time.Second)).Round(100*time.Millisecond))
+	}
+}
+
+// bytes is about how much memory a sweep takes besides weights: the clean runs of a group and one block of a chunk.
+func (p *packed) bytes() int {
+	size := int(p.stream.DType.Size())
+	columns := p.rows * p.layout.columns
+	keys, values := p.blocks.KeyShapes(0, p.rows, p.layout.columns)
+	kept := (p.blocks.Blocks() + 1) * columns * p.stream.Dim(-1)
+	kept += p.blocks.Blocks() * (keys.Size() + values.Size())
+	for _, c := range p.recorded {
+		for _, s := range p.slots {
+			if s.readComponent == c {
+				kept += p.blocks.Blocks() * columns * max(1, s.sites.Heads) * s.sites.Width
+				break
+			}
+		}
+	}
+	block := 0
+	for _, sites := range p.model.Catalogue().Sites {
+		block += columns * max(1, sites.Heads) * max(sites.Width, 2*p.layout.columns)
+	}
+	return size * (kept + block + p.rows*p.layout.reads*p.logits())
+}
