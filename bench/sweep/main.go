@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"time"
 
@@ -57,6 +58,7 @@ type line struct {
 
 func main() {
 	only := flag.String("only", "", "the one sweep to time")
+	explain := flag.Bool("explain", false, "say what is done, and do nothing")
 	flag.Parse()
 	choice := backend.MustChoose()
 	engine, err := choice.New()
@@ -70,6 +72,14 @@ func main() {
 		}
 		s := sweep.Sweep{Base: tokens(1), Source: tokens(2), Metric: metric.LogitDifference{Right: metric.Each(11), Wrong: metric.Each(13)}}
 		sweeps[name](&s)
+		if *explain {
+			plan, err := s.Plan(engine, model)
+			if err != nil {
+				panic(err)
+			}
+			fmt.Printf("%s: %s\n", name, plan)
+			continue
+		}
 		rate := multiplications(engine)
 		begun := time.Now()
 		result, err := sweep.Run(context.Background(), engine, model, s)
