@@ -16,8 +16,8 @@ import (
 //
 //	gain ⊙ (c − mean(c))/σ · u_t        (without the mean in families whose norm is not centred)
 //
-// to the logit of token t, with u_t the head's row; the norm's bias adds the rest. What all components add is the logit, before a soft
-// cap if the family has one. The output is [batch, components, positions, tokens]; see [Attribution.Components]. It has one more input:
+// to the logit of token t, with u_t the head's row; the norm's and the head's bias add the rest. What all components add is the logit, before a
+// soft cap if the family has one. The output is [batch, components, positions, tokens]; see [Attribution.Components]. It has one more input:
 // tokens [batch, tokens] int32, whose logits are attributed.
 //
 // Elhage et al., "A Mathematical Framework for Transformer Circuits" (2021). Interventions act as on the model.
@@ -32,10 +32,14 @@ var _ interv.Model = (*Attribution)(nil)
 const attributed = "tokens"
 
 // Attribution makes it, with attention as one component of a layer, or each head as one (and what is not the heads', such as the bias of
-// the projection, as another). A classifier, and heads where attention is normalized before it is added, are an error.
+// the projection, as another). A classifier, a stream that is itself normalized, and heads where attention is normalized before it is
+// added, are an error.
 func (m *Model) Attribution(byHead bool) (*Attribution, error) {
 	if m.config.classifier() {
 		return nil, noVocabulary(m)
+	}
+	if m.config.Norm.Sum {
+		return nil, &interv.Error{Where: m.config.name(), Axis: "attribution", Got: "a stream that every layer normalizes", Wanted: "one that is the sum of what components add"}
 	}
 	if byHead && m.config.Norm.After {
 		return nil, &interv.Error{Where: m.config.name(), Axis: "attribution by head", Got: "attention that is normalized before it is added to the stream", Wanted: "attribution by layer"}
@@ -47,7 +51,7 @@ func (m *Model) Attribution(byHead bool) (*Attribution, error) {
 func (m *Model) MustAttribution(byHead bool) *Attribution { return must.Of(m.Attribution(byHead)) }
 
 // Components names the components in the order of the output: "embedding"; for each layer "0 attention", or "0 head 0", "0 head 1", … and
-// "0 attention rest", and "0 mlp"; and "norm bias" in families that have one.
+// "0 attention rest", and "0 mlp"; and "norm bias" and "head bias" in families that have them.
 func (a *Attribution) Components() []string {
 	names := []string{"embedding"}
 	for layer := range a.config.Layers {
@@ -63,6 +67,9 @@ func (a *Attribution) Components() []string {
 	}
 	if a.weights.Tensor(a.naming.of(0, finalNorm)+".bias") != nil {
 		names = append(names, "norm bias")
+	}
+	if a.config.HeadBias {
+		names = append(names, "head bias")
 	}
 	return names
 }
@@ -92,27 +99,39 @@ func (a *Attribution) Forward(weights, inputs interv.Nodes, tap *interv.Tap) *No
 	at := func(layer int, c interv.Component) *Node { return written[interv.Site{Layer: layer, Component: c}] }
 	x := at(a.config.Layers-1, BlockOutput)
 
-	all := Stack(components, 1) // [batch, components, positions, d]
+	all := r.project(headProjection, a.normalized(r, Stack(components, 1), x)) // [batch, components, positions, d]
+	directions := Gather(r.headWeight(), ExpandDims(inputs[attributed], -1))   // [batch, tokens, d]
+	logits := DotGeneral(all, []int{-1}, []int{0}, directions, []int{-1}, []int{0})
+	if bias := r.weight(0, languageHead, ".bias"); bias != nil {
+		bias = ExpandDims(Gather(bias, ExpandDims(inputs[attributed], -1)), 1, 1) // [batch, 1, 1, tokens]
+		logits = Concatenate([]*Node{logits, BroadcastToShape(bias, SliceAxis(logits, 1, AxisElem(0)).Shape())}, 1)
+	}
+	return scaled(logits, a.config.LogitScale)
+}
+
+// normalized is the final norm of all components, [batch, components, positions, d], with the scale that it has for their sum, x; its bias,
+// if there is one, is a further component.
+func (a *Attribution) normalized(r *run, all, x *Node) *Node {
 	norm := a.config.Norm
+	if !norm.Final {
+		return all
+	}
 	if norm.Centred {
 		x = Sub(x, ReduceAndKeep(x, ReduceMean, -1))
 		all = Sub(all, ReduceAndKeep(all, ReduceMean, -1))
 	}
 	scale := Sqrt(AddScalar(ReduceAndKeep(Square(x), ReduceMean, -1), norm.Epsilon))
-	gain := r.weight(0, finalNorm, ".weight")
-	if norm.GainPlusOne {
-		gain = OnePlus(gain)
+	all = Div(all, ExpandDims(scale, 1))
+	if gain := r.weight(0, finalNorm, ".weight"); gain != nil {
+		if norm.GainPlusOne {
+			gain = OnePlus(gain)
+		}
+		all = Mul(all, ExpandLeftToRank(gain, 4))
 	}
-	all = Mul(Div(all, ExpandDims(scale, 1)), ExpandLeftToRank(gain, 4))
 	if bias := r.weight(0, finalNorm, ".bias"); bias != nil {
 		all = Concatenate([]*Node{all, BroadcastToShape(ExpandLeftToRank(bias, 4), SliceAxis(all, 1, AxisElem(0)).Shape())}, 1)
 	}
-	head := languageHead
-	if a.config.TiedHead {
-		head = tokenEmbedding
-	}
-	directions := Gather(r.weight(0, head, ".weight"), ExpandDims(inputs[attributed], -1)) // [batch, tokens, d]
-	return DotGeneral(all, []int{-1}, []int{0}, directions, []int{-1}, []int{0})
+	return all
 }
 
 // components are what was written into the stream, in the order of Components without the norm's bias.
@@ -123,11 +142,12 @@ func (a *Attribution) components(r *run, written map[interv.Site]*Node) []*Node 
 		before, after := at(layer, BlockInput), at(layer, BlockOutput)
 		middle := at(layer, ResidualMiddle)
 		if a.config.Parallel {
-			middle = Sub(after, at(layer, MLPOutput))
+			middle = Sub(after, scaled(at(layer, MLPOutput), a.config.ResidualScale))
 		}
 		attention := Sub(middle, before)
 		if a.byHead {
 			for _, head := range r.layer(layer).headOutputs(at(layer, HeadAttentionValueOutput)) {
+				head = scaled(head, a.config.ResidualScale)
 				list = append(list, head)
 				attention = Sub(attention, head)
 			}

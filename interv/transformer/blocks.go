@@ -30,12 +30,13 @@ func (m *Model) Kind(block int) int {
 
 // setting is all, besides weights, that layers of a model differ in.
 type setting struct {
-	window int
-	scale  int // what scores are divided by
+	window    int
+	unrotated bool
+	scale     int // what scores are divided by
 }
 
 func (c Config) setting(layer int) setting {
-	s := setting{window: c.Attention.Windows[layer], scale: 1}
+	s := setting{window: c.Attention.Windows[layer], unrotated: !c.rotates(layer), scale: 1}
 	if c.Attention.ScaleByLayer {
 		s.scale = layer + 1
 	}

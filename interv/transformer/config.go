@@ -1,6 +1,7 @@
 package transformer
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -18,26 +19,38 @@ type Config struct {
 	Width            int     // d, the size of the residual stream [hidden_size, n_embd]
 	Layers           int     // blocks [num_hidden_layers, n_layer]
 	MaxPositions     int     // the longest sequence the model was made for [max_position_embeddings, n_positions]
-	LearnedPositions bool    // position embeddings are added to those of the tokens; else queries and keys are rotated
-	EmbeddingScale   float64 // factor on the token embeddings
+	LearnedPositions bool    // position embeddings are added to those of the tokens; else attention tells positions apart
+	PositionOffset   int     // rows of the position embedding before that of position 0
+	EmbeddingWidth   int     // features of a token's embedding, which is then projected to d, and back for the head; 0 for d [word_embed_proj_dim]
+	EmbeddingScale   float64 // factor on the token embeddings [embedding_multiplier]
 	TiedHead         bool    // the head's weight is the token embedding [tie_word_embeddings]
+	HeadBias         bool    // of the language model's head
+	LogitScale       float64 // factor on the logits [logit_scale, 1/logits_scaling]
 	LogitCap         float64 // c in the soft cap c·tanh(logits/c); 0 for none [final_logit_softcapping]
 
-	Norm      Norm
-	Parallel  bool // attention and MLP both read the block's input [use_parallel_residual]; else the MLP reads attention's sum
-	Attention Attention
-	MLP       MLP
-	Mixture   Mixture
+	Norm          Norm
+	Parallel      bool    // attention and MLP both read the block's input [use_parallel_residual]; else the MLP reads attention's sum
+	ResidualScale float64 // factor on what attention and MLP add to the stream [residual_multiplier]
+	Attention     Attention
+	MLP           MLP
+	Mixture       Mixture
 
 	source []byte // the config.json that all of the above was read from
 }
 
-// Norm says how activations are normalized, with a gain g and, if centred, a bias b for each feature.
+// Norm says how activations are normalized: a layer norm, (x − mean) / √(variance + ε) · g + b, or by root mean square,
+// x / √(mean(x²) + ε) · g + b.
 type Norm struct {
-	Centred       bool    // layer norm, (x − mean) / √(variance + ε) · g + b; else root mean square, x / √(mean(x²) + ε) · g
-	Epsilon       float64 // ε
-	GainPlusOne   bool    // the weights hold g − 1
-	Before, After bool    // a block normalizes what attention and MLP read; what they return
+	Centred     bool    // a layer norm
+	Epsilon     float64 // ε
+	Gain, Bias  bool    // g and b are weights, one for each feature; else 1 and 0
+	GainPlusOne bool    // the weights hold g − 1
+
+	Before bool // a block normalizes what attention and MLP read,
+	After  bool // what they return,
+	Sum    bool // or the stream after each of them has been added to it
+	Shared bool // the MLP of a parallel block reads what attention reads; else there is a norm for each
+	Final  bool // the head reads the stream normalized
 }
 
 // QueryKeyNorm says what of the queries and keys is normalized before they are rotated.
@@ -46,7 +59,8 @@ type QueryKeyNorm int
 // The ways to normalize queries and keys.
 const (
 	NoQueryKeyNorm         QueryKeyNorm = iota
-	HeadQueryKeyNorm                    // each head apart
+	HeadQueryKeyNorm                    // each head apart, all with the same gains
+	OwnHeadQueryKeyNorm                 // each head apart, with gains of its own and no biases
 	ProjectionQueryKeyNorm              // all heads as one vector
 )
 
@@ -57,7 +71,7 @@ type Fusion int
 const (
 	Separate    Fusion = iota // a weight for each
 	Consecutive               // one weight: all of the first, then all of the second, …
-	Interleaved               // one weight: for each head (or feature) that of the first, then that of the second, …
+	Interleaved               // one weight: for each key head, its query heads, itself, its value head; or feature by feature
 )
 
 // Attention describes the attention of every layer.
@@ -76,6 +90,8 @@ type Attention struct {
 	Sinks            bool    // each head has a further score that takes probability and has no value
 	Windows          []int   // of each layer: how many positions a query sees, itself included; 0 for all before it [sliding_window]
 
+	Alibi        bool   // scores are Scale·(q·k + m·p) for a key at position p, with m of the head, and nothing is rotated [alibi]
+	Unrotated    []bool // layers that do not rotate queries and keys; nil for none [no_rope_layers, where they have 0]
 	Rotary       Rotary // of layers without a window
 	WindowRotary Rotary // of layers with one; the same in most families
 }
@@ -130,12 +146,22 @@ func (c Config) mixing() (layers []int) {
 
 // clone is a copy that shares nothing.
 func (c Config) clone() Config {
-	c.Attention.Windows, c.source = slices.Clone(c.Attention.Windows), slices.Clone(c.source)
+	c.Attention.Windows, c.Attention.Unrotated = slices.Clone(c.Attention.Windows), slices.Clone(c.Attention.Unrotated)
+	c.source = slices.Clone(c.source)
 	c.Mixture.Dense = slices.Clone(c.Mixture.Dense)
 	for _, r := range []*Rotary{&c.Attention.Rotary, &c.Attention.WindowRotary} {
 		r.ShortFactors, r.LongFactors = slices.Clone(r.ShortFactors), slices.Clone(r.LongFactors)
 	}
 	return c
+}
+
+// embeddingWidth is how many features a row of the token embedding and of the head has.
+func (c Config) embeddingWidth() int { return cmp.Or(c.EmbeddingWidth, c.Width) }
+
+// rotates tells whether a layer rotates queries and keys by their positions.
+func (c Config) rotates(layer int) bool {
+	a := c.Attention
+	return !c.LearnedPositions && !a.Alibi && !(a.Unrotated != nil && a.Unrotated[layer])
 }
 
 // classifier tells whether the model has a classifier's head.
@@ -162,7 +188,7 @@ func wrong(axis string, got any, wanted string, args ...any) error {
 
 // validate refuses sizes that no model can have and parts that do not fit together.
 func (c Config) validate() error {
-	f, err := familyOf(c.Family)
+	f, err := c.family()
 	if err != nil {
 		return interv.Within("transformer.Config", err)
 	}
@@ -184,8 +210,24 @@ func (c Config) validate() error {
 		return wrong("Labels", c.Labels, "at least 0")
 	case !(c.Norm.Epsilon > 0):
 		return wrong("Norm.Epsilon", c.Norm.Epsilon, "above 0")
+	case c.PositionOffset < 0 || c.PositionOffset > largeSize:
+		return wrong("PositionOffset", c.PositionOffset, "0 to %d", largeSize)
+	case c.EmbeddingWidth < 0 || c.EmbeddingWidth > largeSize:
+		return wrong("EmbeddingWidth", c.EmbeddingWidth, "0 to %d", largeSize)
 	case !(c.EmbeddingScale > 0):
 		return wrong("EmbeddingScale", c.EmbeddingScale, "above 0")
+	case !(c.ResidualScale > 0):
+		return wrong("ResidualScale", c.ResidualScale, "above 0")
+	case !(c.LogitScale > 0):
+		return wrong("LogitScale", c.LogitScale, "above 0")
+	case c.Norm.Sum && (c.Norm.Before || c.Parallel):
+		return wrong("Norm.Sum", c.Norm.Sum, "false where Norm.Before or Parallel is true")
+	case c.Norm.Shared && !(c.Norm.Before && c.Parallel):
+		return wrong("Norm.Shared", c.Norm.Shared, "false unless Norm.Before and Parallel are true")
+	case c.Norm.GainPlusOne && !c.Norm.Gain:
+		return wrong("Norm.GainPlusOne", c.Norm.GainPlusOne, "false where there are no gains")
+	case c.LearnedPositions && (a.Alibi || a.Unrotated != nil):
+		return wrong("Attention.Alibi and Unrotated", fmt.Sprint(a.Alibi, " and ", a.Unrotated), "none beside LearnedPositions")
 	case !(c.LogitCap >= 0):
 		return wrong("LogitCap", c.LogitCap, "above 0, or 0 for none")
 	}
@@ -203,7 +245,7 @@ func (c Config) validate() error {
 			return wrong("Family", fmt.Sprintf("%s with %s", c.Family, w.part), "parts that checkpoints of the family have")
 		}
 	}
-	if c.LearnedPositions {
+	if c.LearnedPositions || a.Alibi {
 		return nil
 	}
 	for _, r := range []Rotary{a.Rotary, a.WindowRotary} {
@@ -219,14 +261,16 @@ func (a Attention) validate(layers int) error {
 	switch {
 	case a.Heads%a.KeyValueHeads != 0:
 		return wrong("Attention.KeyValueHeads", a.KeyValueHeads, "a divisor of the %d query heads", a.Heads)
-	case a.Projections == Interleaved && a.KeyValueHeads != a.Heads:
-		return wrong("Attention.KeyValueHeads", a.KeyValueHeads, "%d: interleaved projections have as many as query heads", a.Heads)
 	case !(a.Scale > 0):
 		return wrong("Attention.Scale", a.Scale, "above 0")
-	case !(a.Clip >= 0):
-		return wrong("Attention.Clip", a.Clip, "above 0, or 0 for none")
 	case !(a.Cap >= 0):
 		return wrong("Attention.Cap", a.Cap, "above 0, or 0 for none")
+	case !(a.Clip >= 0):
+		return wrong("Attention.Clip", a.Clip, "above 0, or 0 for none")
+	case a.Unrotated != nil && len(a.Unrotated) != layers:
+		return wrong("Attention.Unrotated", fmt.Sprintf("%d layers", len(a.Unrotated)), "%d, or none", layers)
+	case a.Unrotated != nil && a.Alibi:
+		return wrong("Attention.Unrotated", a.Unrotated, "none beside Alibi")
 	case len(a.Windows) != layers:
 		return wrong("Attention.Windows", fmt.Sprintf("%d layers", len(a.Windows)), "%d, one window a layer", layers)
 	}

@@ -87,7 +87,6 @@ func TestChangedConfigs(t *testing.T) {
 		word   string
 	}{
 		"key heads":     {"llama", func(c *transformer.Config) { c.Attention.KeyValueHeads = 3 }, "a divisor of the 4"},
-		"interleaved":   {"gpt_neox", func(c *transformer.Config) { c.Attention.KeyValueHeads = 1 }, "interleaved"},
 		"windows":       {"llama", func(c *transformer.Config) { c.Attention.Windows = []int{0} }, "2, one window a layer"},
 		"a window":      {"llama", func(c *transformer.Config) { c.Attention.Windows = []int{0, -1} }, "Windows of layer 1"},
 		"scale":         {"llama", func(c *transformer.Config) { c.Attention.Scale = 0 }, "Attention.Scale"},

@@ -78,8 +78,8 @@ func ExampleLoadWith() {
 }
 
 func ExampleParseConfig() {
-	_, err := transformer.ParseConfig([]byte(`{"model_type": "lama"}`))
+	_, err := transformer.ParseConfig([]byte(`{"model_type": "llama", "vocab_size": 32000, "hiden_size": 4096}`))
 	fmt.Println(err)
 	// Output:
-	// config.json: model_type: got "lama", wanted one of gemma2, gemma3_text, gpt2, gpt_neox, gpt_oss, llama, mistral, mixtral, olmo2, olmoe, phi3, qwen2, qwen3, qwen3_moe; did you mean "llama"?
+	// config.json: hidden_size: got no such field, wanted a value of type int; did you mean "hiden_size"?
 }

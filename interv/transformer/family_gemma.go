@@ -4,13 +4,22 @@ import "math"
 
 // The Gemma families: scaled embeddings, gains that are stored less one.
 
-var gemmaNames = with(llamaNames, map[part]string{
+// gemmaConfig is Gemma (Gemma team, 2024), the first.
+func gemmaConfig(f *fields) Config {
+	c := f.decoder(defaults{epsilon: 1e-6, headWidth: 256, keyValueHeads: 16, base: 10000, activation: "gelu_pytorch_tanh", tied: true})
+	f.biased(&c, false)
+	c.EmbeddingScale = math.Sqrt(float64(c.Width))
+	c.Norm.GainPlusOne = true
+	return c
+}
+
+var gemma2Names = with(llamaNames, map[part]string{
 	attentionAfterNorm: "post_attention_layernorm", mlpNorm: "pre_feedforward_layernorm", mlpAfterNorm: "post_feedforward_layernorm",
 })
 
 // gemma2Config is Gemma 2 (Gemma team, 2024).
 func gemma2Config(f *fields) Config {
-	c := f.gemma(10000)
+	c := f.gemma2(10000)
 	c.Attention.Cap, c.LogitCap = optional(f, "attn_logit_softcapping", 50.0), optional(f, "final_logit_softcapping", 30.0)
 	c.Attention.Windows = f.windows(c.Layers, optional(f, "sliding_window", 4096), func(layer int) bool { return layer%2 == 0 })
 	return c
@@ -19,7 +28,7 @@ func gemma2Config(f *fields) Config {
 // gemma3Config is the text model of Gemma 3 (Gemma team, 2025).
 func gemma3Config(f *fields) Config {
 	only(f, "use_bidirectional_attention", false)
-	c := f.gemma(1000000)
+	c := f.gemma2(1000000)
 	only(f, "attn_logit_softcapping", 0.0) // which transformers reads and does not apply
 	c.LogitCap = optional(f, "final_logit_softcapping", 0.0)
 	c.Attention.Norm = HeadQueryKeyNorm
@@ -33,8 +42,8 @@ func gemma3Config(f *fields) Config {
 	return c
 }
 
-// gemma reads what Gemma 2 and 3 share.
-func (f *fields) gemma(base float64) Config {
+// gemma2 reads what Gemma 2 and 3 share.
+func (f *fields) gemma2(base float64) Config {
 	c := f.decoder(defaults{epsilon: 1e-6, base: base, headWidth: 256, tied: true})
 	f.biased(&c, false)
 	c.EmbeddingScale = math.Sqrt(float64(c.Width))

@@ -1,5 +1,7 @@
 package transformer
 
+import "fmt"
+
 // Families that follow Llama: rotated positions, root-mean-square norms, a gated MLP.
 
 var llamaNames = map[part]string{
@@ -79,5 +81,46 @@ func olmo2Config(f *fields) Config {
 	f.biased(&c, false)
 	c.Norm.Before, c.Norm.After = false, true
 	c.Attention.Norm = ProjectionQueryKeyNorm
+	return c
+}
+
+// olmoConfig is OLMo (Groeneveld et al., 2024), whose layer norms have no weights.
+func olmoConfig(f *fields) Config {
+	c := f.decoder(defaults{base: 10000})
+	f.biased(&c, false)
+	c.Norm = Norm{Centred: true, Epsilon: 1e-5, Before: true, Final: true}
+	c.Attention.Clip = optional(f, "clip_qkv", 0.0)
+	return c
+}
+
+// graniteConfig is Granite 3 (IBM, 2024).
+func graniteConfig(f *fields) Config {
+	c := f.decoder(defaults{epsilon: 1e-6, base: 10000})
+	f.biased(&c, false)
+	c.MLP.Bias = getOr(f, "mlp_bias", false)
+	c.EmbeddingScale, c.ResidualScale = getOr(f, "embedding_multiplier", 1.0), getOr(f, "residual_multiplier", 1.0)
+	c.Attention.Scale, c.LogitScale = getOr(f, "attention_multiplier", 1.0), 1/getOr(f, "logits_scaling", 1.0)
+	return c
+}
+
+// smolLM3Config is SmolLM3 (Hugging Face, 2025). Some layers do not rotate; where there are windows, these layers have them.
+func smolLM3Config(f *fields) Config {
+	c := f.decoder(defaults{epsilon: 1e-6, keyValueHeads: 4, base: 2000000, tied: true})
+	f.biased(&c, false)
+	c.MLP.Bias = getOr(f, "mlp_bias", false)
+	rotated, interval := getOr[[]int](f, "no_rope_layers", nil), getOr(f, "no_rope_layer_interval", 4)
+	switch {
+	case rotated != nil && len(rotated) != c.Layers:
+		f.fail("no_rope_layers", fmt.Sprintf("%d layers", len(rotated)), fmt.Sprint(c.Layers))
+	case interval < 1:
+		f.fail("no_rope_layer_interval", fmt.Sprint(interval), "at least 1")
+	case c.Layers > 0 && c.Layers <= manyLayers:
+		c.Attention.Unrotated = make([]bool, c.Layers)
+		for layer := range c.Layers {
+			c.Attention.Unrotated[layer] = rotated != nil && rotated[layer] == 0 || rotated == nil && (layer+1)%interval == 0
+		}
+		windowed := func(layer int) bool { return getOr(f, "use_sliding_window", false) && c.Attention.Unrotated[layer] }
+		c.Attention.Windows = f.windows(c.Layers, optional(f, "sliding_window", 0), windowed)
+	}
 	return c
 }

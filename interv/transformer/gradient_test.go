@@ -44,7 +44,7 @@ func TestGradientsAtAllSitesAreFiniteDifferences(t *testing.T) {
 				direction[k] = random.NormFloat64()
 				slope += direction[k] * g
 			}
-			const step = 1e-5
+			const step = 1e-6
 			change := 0.0
 			for _, sign := range []float64{1, -1} {
 				call.Activations = nil

@@ -37,7 +37,7 @@ func (l lens) Forward(weights, inputs interv.Nodes, tap *interv.Tap) *Node {
 		streams = append(streams, written[interv.Site{Layer: layer, Component: BlockOutput}])
 	}
 	for i, stream := range streams {
-		streams[i] = r.logits(r.layer(0).norm(finalNorm, stream, -1))
+		streams[i] = r.logits(r.final(stream))
 	}
 	return Stack(append(streams, last), 1)
 }

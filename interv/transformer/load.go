@@ -15,7 +15,7 @@ func New(config Config, seed uint64) (*Model, error) {
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
-	f, err := familyOf(config.Family)
+	f, err := config.family()
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func WithWeights(config Config, values map[string]*tensors.Tensor) (*Model, erro
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
-	f, err := familyOf(config.Family)
+	f, err := config.family()
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,8 @@
 package transformer
 
 import (
+	"fmt"
+
 	. "github.com/gomlx/gomlx/core/graph"
 
 	"github.com/govene/govene/interv"
@@ -10,12 +12,12 @@ import (
 
 // Model is a transformer with a head. With x the residual stream, [batch, positions, d], block l computes
 //
-//	x ← x + attention(norm(x))        or, after-norm, x + norm(attention(x)), or both
+//	x ← x + attention(norm(x))        or, after-norm, x + norm(attention(x)), or both, or norm(x + attention(x))
 //	x ← x + MLP(norm(x))              in parallel blocks, MLP reads the block's input as attention does
 //
 // and attention, for head h with keys and values of its group g, d_h the head's features,
 //
-//	q = W_q x + b_q   k = W_k x + b_k   v = W_v x + b_v          then norm, if any, and rotation of q and k
+//	q = W_q x + b_q   k = W_k x + b_k   v = W_v x + b_v          then norm, if any, and rotation of q and k, in most families
 //	A = softmax(scale · q_h k_gᵀ, capped; −∞ where masked)       [positions, positions]
 //	attention(x) = W_o [A_1 v_1, …, A_H v_H] + b_o
 //
@@ -69,9 +71,20 @@ type layer struct {
 
 func (r *run) layer(index int) layer { return layer{r, index} }
 
-// weight is a tensor of a part; nil if there is none.
+// weight is a tensor of a part; nil if there is none. That of a part which is several tensors is all of them along a first axis.
 func (r *run) weight(layer int, p part, ending string) *Node {
-	return r.weights[r.naming.of(layer, p)+ending]
+	name := r.naming.of(layer, p) + ending
+	if !isNumbered(name) {
+		return r.weights[name]
+	}
+	var entries []*Node
+	for i := 0; r.weights[fmt.Sprintf(name, i)] != nil; i++ {
+		entries = append(entries, r.weights[fmt.Sprintf(name, i)])
+	}
+	if len(entries) == 0 {
+		return nil
+	}
+	return Stack(entries, 0)
 }
 
 // stream is the residual stream above all blocks, normalized, [batch, positions, d]: what the head reads.
@@ -84,14 +97,15 @@ func (r *run) stream(inputs interv.Nodes) *Node {
 }
 
 // normalized is what the head reads of the stream above all blocks.
-func (r *run) normalized(x *Node) *Node {
-	return r.layer(0).at(FinalNorm, r.layer(0).norm(finalNorm, x, -1))
-}
+func (r *run) normalized(x *Node) *Node { return r.layer(0).at(FinalNorm, r.final(x)) }
+
+// final normalizes the stream for the head, in families that do.
+func (r *run) final(x *Node) *Node { return r.layer(0).normIf(r.config.Norm.Final, finalNorm, x) }
 
 // head takes the normalized stream to the model's output.
 func (r *run) head(x *Node) *Node {
 	if r.config.classifier() {
-		return r.onOutputs(x, r.weight(0, classifierHead, ".weight"), nil)
+		return r.onOutputs(r.project(headProjection, x), r.weight(0, classifierHead, ".weight"), nil)
 	}
 	return r.logits(x)
 }
@@ -101,24 +115,37 @@ func (r *run) embed(inputs interv.Nodes) *Node {
 	x := inputs[interv.InputsEmbeds]
 	if x == nil {
 		x = Gather(r.weight(0, tokenEmbedding, ".weight"), ExpandDims(inputs[interv.InputIDs], -1))
-		if r.config.EmbeddingScale != 1 {
-			x = MulScalar(x, r.config.EmbeddingScale)
-		}
+		x = r.project(embeddingProjection, x)
+		x = scaled(x, r.config.EmbeddingScale)
 	}
 	x = r.layer(0).at(Embedding, x)
 	if r.config.LearnedPositions {
-		x = Add(x, r.rows(Gather(r.weight(0, positionEmbedding, ".weight"), ExpandDims(r.sequence.positions, -1))))
+		row := AddScalar(r.sequence.positions, r.config.PositionOffset)
+		x = Add(x, r.rows(Gather(r.weight(0, positionEmbedding, ".weight"), ExpandDims(row, -1))))
 	}
 	return x
 }
 
+// project is a projection between the stream and narrower embeddings; x itself in a model whose embeddings are as wide as the stream.
+func (r *run) project(p part, x *Node) *Node {
+	if weight := r.weight(0, p, ".weight"); weight != nil {
+		return linear(x, weight, nil, false)
+	}
+	return x
+}
+
+// headWeight is the language-model head's, [vocabulary, embedding width].
+func (r *run) headWeight() *Node {
+	if r.config.TiedHead {
+		return r.weight(0, tokenEmbedding, ".weight")
+	}
+	return r.weight(0, languageHead, ".weight")
+}
+
 // logits projects the normalized stream on the vocabulary.
 func (r *run) logits(x *Node) *Node {
-	p := languageHead
-	if r.config.TiedHead {
-		p = tokenEmbedding
-	}
-	return capped(r.onOutputs(x, r.weight(0, p, ".weight"), nil), r.config.LogitCap)
+	x = r.onOutputs(r.project(headProjection, x), r.headWeight(), r.weight(0, languageHead, ".bias"))
+	return capped(scaled(x, r.config.LogitScale), r.config.LogitCap)
 }
 
 // rows brings x to the rows that the batch has by now; what has a single row is the same for all of them.
@@ -144,29 +171,37 @@ func (l layer) at(component interv.Component, x *Node) *Node {
 
 // block is x → x + attention + MLP.
 func (l layer) block(x *Node) *Node {
-	norm := l.config.Norm
-	before := func(p part, x *Node) *Node {
-		if norm.Before {
-			return l.norm(p, x, -1)
-		}
-		return x
+	norm, scale := l.config.Norm, l.config.ResidualScale
+	readByMLP := mlpNorm
+	if norm.Shared {
+		readByMLP = attentionNorm
 	}
-	after := func(p part, x *Node) *Node {
-		if norm.After {
-			return l.norm(p, x, -1)
-		}
-		return x
+	attend := func(x *Node) *Node {
+		y := l.attention(l.at(AttentionInput, l.normIf(norm.Before, attentionNorm, x)))
+		return scaled(l.normIf(norm.After, attentionAfterNorm, y), scale)
+	}
+	think := func(x *Node) *Node {
+		y := l.mlp(l.at(MLPInput, l.normIf(norm.Before, readByMLP, x)))
+		return scaled(l.normIf(norm.After, mlpAfterNorm, y), scale)
 	}
 	x = l.at(BlockInput, x)
-	attended := after(attentionAfterNorm, l.attention(l.at(AttentionInput, before(attentionNorm, x))))
+	attended := attend(x)
 	x = l.tap.Rows(l.read(x))
 	if l.config.Parallel {
-		y := after(mlpAfterNorm, l.mlp(l.at(MLPInput, before(mlpNorm, x))))
+		y := think(x)
 		return l.at(BlockOutput, Add(l.tap.Rows(x), Add(l.tap.Rows(attended), y)))
 	}
-	x = l.at(ResidualMiddle, Add(x, attended))
-	y := after(mlpAfterNorm, l.mlp(l.at(MLPInput, before(mlpNorm, x))))
-	return l.at(BlockOutput, Add(l.tap.Rows(x), y))
+	x = l.at(ResidualMiddle, l.normIf(norm.Sum, attentionSumNorm, Add(x, attended)))
+	y := think(x)
+	return l.at(BlockOutput, l.normIf(norm.Sum, mlpSumNorm, Add(l.tap.Rows(x), y)))
+}
+
+// normIf normalizes x, [batch, positions, d], where the config has the norm.
+func (l layer) normIf(has bool, p part, x *Node) *Node {
+	if !has {
+		return x
+	}
+	return l.norm(p, x, -1)
 }
 
 // attention is causal attention with several heads: [batch, positions, d] → [batch, positions, d].
@@ -179,7 +214,7 @@ func (l layer) attention(x *Node) *Node {
 	q, k = l.tap.Rows(q), l.tap.Rows(k)
 	q, k = l.queryKeyNorm(queryNorm, q), l.queryKeyNorm(keyNorm, k)
 	q, k, v = clipped(q, a.Clip), clipped(k, a.Clip), clipped(v, a.Clip)
-	if !l.config.LearnedPositions {
+	if l.config.rotates(l.index) {
 		q, k = l.rotate(q), l.rotate(k)
 	}
 	if l.cache != nil {
@@ -193,7 +228,11 @@ func (l layer) attention(x *Node) *Node {
 	if a.ScaleByLayer {
 		scale /= float64(l.index + 1)
 	}
-	scores := capped(MulScalar(grouped(q, k, -1), scale), a.Cap)
+	scores := grouped(q, k, -1)
+	if a.Alibi {
+		scores = Add(scores, BroadcastToDims(l.rows(l.sequence.alibi(a.Heads)), scores.Shape().Dimensions...))
+	}
+	scores = capped(MulScalar(scores, scale), a.Cap)
 	sees := BroadcastToDims(l.rows(l.sequence.sees(a.Windows[l.index])), scores.Shape().Dimensions...)
 	scores = Where(sees, scores, Scalar(scores.Graph(), scores.DType(), -1e30))
 	weights := l.at(AttentionWeight, l.probabilities(scores))
@@ -209,14 +248,13 @@ func (l layer) queryKeyValue(x *Node) (q, k, v *Node) {
 	case Consecutive:
 		all := l.linear(queryKeyValueProjection, x)
 		return features(all, 0, queries), features(all, queries, queries+keys), features(all, queries+keys, queries+2*keys)
-	case Interleaved:
+	case Interleaved: // [batch, positions, key heads, (query heads of each + 2) · head width]
 		all := l.linear(queryKeyValueProjection, x)
 		batch, positions := all.Shape().Dim(0), all.Shape().Dim(1)
-		all = Reshape(all, batch, positions, a.Heads, 3*a.HeadWidth)
-		third := func(i int) *Node {
-			return Reshape(features(all, i*a.HeadWidth, (i+1)*a.HeadWidth), batch, positions, queries)
-		}
-		return third(0), third(1), third(2)
+		all = Reshape(all, batch, positions, a.KeyValueHeads, -1)
+		group := queries / a.KeyValueHeads
+		part := func(from, to int) *Node { return Reshape(features(all, from, to), batch, positions, -1) }
+		return part(0, group), part(group, group+a.HeadWidth), part(group+a.HeadWidth, group+2*a.HeadWidth)
 	}
 	return l.linear(queryProjection, x), l.linear(keyProjection, x), l.linear(valueProjection, x)
 }
@@ -224,7 +262,7 @@ func (l layer) queryKeyValue(x *Node) (q, k, v *Node) {
 // queryKeyNorm normalizes queries or keys, [batch, heads, positions, head width].
 func (l layer) queryKeyNorm(p part, x *Node) *Node {
 	switch l.config.Attention.Norm {
-	case HeadQueryKeyNorm:
+	case HeadQueryKeyNorm, OwnHeadQueryKeyNorm:
 		return l.norm(p, x, -1)
 	case ProjectionQueryKeyNorm:
 		return l.norm(p, x, 1, -1)

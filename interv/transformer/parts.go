@@ -27,7 +27,7 @@ func linear(x, weight, bias *Node, inputMajor bool) *Node {
 	return y
 }
 
-// norm normalizes x over one axis, or over axis 1 and the last as if these were one, with the gains and biases of a part.
+// norm normalizes x over one axis, or over axis 1 and the last as if these were one, with the gains and biases of a part, if it has any.
 func (l layer) norm(p part, x *Node, axes ...int) *Node {
 	n := l.config.Norm
 	if n.Centred {
@@ -35,18 +35,23 @@ func (l layer) norm(p part, x *Node, axes ...int) *Node {
 	}
 	x = Div(x, Sqrt(AddScalar(ReduceAndKeep(Square(x), ReduceMean, axes...), n.Epsilon)))
 	gain, bias := l.weight(l.index, p, ".weight"), l.weight(l.index, p, ".bias")
-	if n.GainPlusOne {
-		gain = OnePlus(gain)
+	if gain != nil {
+		if n.GainPlusOne {
+			gain = OnePlus(gain)
+		}
+		x = Mul(x, along(gain, x, axes))
 	}
-	x = Mul(x, along(gain, x, axes))
 	if bias != nil {
 		x = Add(x, along(bias, x, axes))
 	}
 	return x
 }
 
-// along gives a vector of features the rank of x, whose features are on the given axes.
+// along gives a vector of features the rank of x, whose features are on the given axes; of [heads, features], the heads are on axis 1.
 func along(features, x *Node, axes []int) *Node {
+	if features.Rank() == 2 {
+		axes = append([]int{1}, axes...)
+	}
 	dimensions := make([]int, x.Rank())
 	for i := range dimensions {
 		dimensions[i] = 1
@@ -57,20 +62,28 @@ func along(features, x *Node, axes []int) *Node {
 	return Reshape(features, dimensions...)
 }
 
+// scaled is factor·x.
+func scaled(x *Node, factor float64) *Node {
+	if factor == 1 {
+		return x
+	}
+	return MulScalar(x, factor)
+}
+
+// clipped is x cut to ±limit; x itself for limit 0.
+func clipped(x *Node, limit float64) *Node {
+	if limit == 0 {
+		return x
+	}
+	return ClipScalar(x, -limit, limit)
+}
+
 // capped is c·tanh(x/c); x itself for c = 0.
 func capped(x *Node, c float64) *Node {
 	if c == 0 {
 		return x
 	}
 	return MulScalar(Tanh(MulScalar(x, 1/c)), c)
-}
-
-// clipped is x with values beyond ±limit cut to these; x itself for limit = 0.
-func clipped(x *Node, limit float64) *Node {
-	if limit == 0 {
-		return x
-	}
-	return ClipScalar(x, -limit, limit)
 }
 
 // features cuts features from to to−1 out of the last axis.

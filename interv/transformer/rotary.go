@@ -13,8 +13,9 @@ import (
 // head, feature i and feature i + Width/2 are turned, as a point in the plane, by the angle p·f(i), with f(i) = Base^(−2i/Width)
 // unless Scaling says otherwise.
 type Rotary struct {
-	Width int     // features that are rotated; the rest of the head passes [partial_rotary_factor · head_dim]
-	Base  float64 // [rope_theta]
+	Width    int     // features that are rotated; the rest of the head passes [partial_rotary_factor · head_dim]
+	Base     float64 // [rope_theta]
+	Adjacent bool    // it is features 2i and 2i + 1 that are turned by p·f(i)
 
 	// Scaling changes the frequencies, so that a model trained on OriginalPositions reads further [rope_scaling: rope_type]:
 	//   - "" or "default": not at all;
@@ -161,7 +162,7 @@ func (r Rotary) ramp(i int) float32 {
 
 // rotation is a Rotary at the positions of a run: cosines and sines of all angles, each [batch or 1, 1, positions, Width/2].
 type rotation struct {
-	width    int
+	Rotary
 	cos, sin *Node
 }
 
@@ -179,7 +180,7 @@ func (r Rotary) at(positions, length, like *Node) rotation {
 	if r.Scaling == "yarn" || r.Scaling == "longrope" {
 		cos, sin = MulScalar(cos, r.Magnitude), MulScalar(sin, r.Magnitude)
 	}
-	return rotation{r.Width, cos, sin}
+	return rotation{r, cos, sin}
 }
 
 // table is numbers, one for each pair of features, [1, 1, 1, Width/2].
@@ -205,11 +206,20 @@ func (r Rotary) long(length, like *Node) *Node {
 
 // apply rotates x, [batch, heads, positions, head width].
 func (r rotation) apply(x *Node) *Node {
-	half := r.width / 2
-	a, b := SliceAxis(x, -1, AxisRange(0, half)), SliceAxis(x, -1, AxisRange(half, r.width))
+	half := r.Width / 2
+	a, b := features(x, 0, half), features(x, half, r.Width)
+	if r.Adjacent {
+		pairs := features(x, 0, r.Width)
+		pairs = Reshape(pairs, append(pairs.Shape().Clone().Dimensions[:3], half, 2)...)
+		a, b = Squeeze(features(pairs, 0, 1), -1), Squeeze(features(pairs, 1, 2), -1)
+	}
 	parts := []*Node{Sub(Mul(a, r.cos), Mul(b, r.sin)), Add(Mul(b, r.cos), Mul(a, r.sin))}
-	if r.width < x.Shape().Dim(-1) {
-		parts = append(parts, SliceAxis(x, -1, AxisRange(r.width)))
+	if r.Adjacent {
+		turned := Stack(parts, -1)
+		parts = []*Node{Reshape(turned, append(turned.Shape().Clone().Dimensions[:3], r.Width)...)}
+	}
+	if r.Width < x.Shape().Dim(-1) {
+		parts = append(parts, features(x, r.Width, x.Shape().Dim(-1)))
 	}
 	return Concatenate(parts, -1)
 }

@@ -39,7 +39,7 @@ func (m *Model) newRun(weights, inputs interv.Nodes, tap *interv.Tap) *run {
 
 // anyWeight is a weight of the model, for its graph and element type.
 func (m *Model) anyWeight(weights interv.Nodes) *Node {
-	return weights[m.naming.of(0, finalNorm)+".weight"]
+	return weights[m.naming.of(0, tokenEmbedding)+".weight"]
 }
 
 // newSequence lays out queries that begin at column offset, 0 if nil, of the keys.
@@ -55,14 +55,19 @@ func newSequence(like *Node, queries, keys int, offset *Node, inputs interv.Node
 		s.real = GreaterThan(mask, ScalarZero(g, mask.DType()))
 	}
 	if s.positions == nil {
-		s.positions = s.columns
-		if s.real != nil { // count from the first column that is not padding
-			columns := BroadcastToDims(s.keys, s.real.Shape().Dimensions...)
-			first := ReduceAndKeep(Where(s.real, columns, AddScalar(ZerosLike(columns), keys)), ReduceMin, 1)
-			s.positions = MaxScalar(Sub(s.columns, first), 0)
-		}
+		s.positions = s.fromStart(s.columns)
 	}
 	return s
+}
+
+// fromStart counts columns from the first that is not padding: [1, n] → [batch or 1, n].
+func (s *sequence) fromStart(columns *Node) *Node {
+	if s.real == nil {
+		return columns
+	}
+	keys := BroadcastToDims(s.keys, s.real.Shape().Dimensions...)
+	first := ReduceAndKeep(Where(s.real, keys, AddScalar(ZerosLike(keys), s.keys.Shape().Dim(1))), ReduceMin, 1)
+	return MaxScalar(Sub(columns, first), 0)
 }
 
 // sees tells which keys a query sees, [batch or 1, 1, queries, keys]: those at or before it, fewer than window columns away (0 for any

@@ -26,7 +26,7 @@ func (n naming) of(layer int, p part) string {
 	switch p {
 	case languageHead, classifierHead:
 		return n.names[p]
-	case tokenEmbedding, positionEmbedding, finalNorm:
+	case tokenEmbedding, embeddingProjection, positionEmbedding, finalNorm, headProjection:
 		return n.base + n.names[p]
 	}
 	return n.base + fmt.Sprintf(n.block, layer) + n.names[p]
@@ -82,24 +82,37 @@ func (w weight) draw(seed uint64) *tensors.Tensor {
 // weights lists the tensors of a model.
 func (c Config) weights(n naming) []weight {
 	l := &weightList{config: c, naming: n}
-	l.add(normal, 0, tokenEmbedding, ".weight", c.Vocabulary, c.Width)
+	width := c.embeddingWidth()
+	l.add(normal, 0, tokenEmbedding, ".weight", c.Vocabulary, width)
+	if width != c.Width {
+		l.add(normal, 0, embeddingProjection, ".weight", c.Width, width)
+	}
 	if c.LearnedPositions {
-		l.add(normal, 0, positionEmbedding, ".weight", c.MaxPositions, c.Width)
+		l.add(normal, 0, positionEmbedding, ".weight", c.PositionOffset+c.MaxPositions, c.Width)
 	}
 	for layer := range c.Layers {
 		l.normIf(c.Norm.Before, layer, attentionNorm)
 		l.attention(layer)
 		l.normIf(c.Norm.After, layer, attentionAfterNorm)
-		l.normIf(c.Norm.Before, layer, mlpNorm)
+		l.normIf(c.Norm.Sum, layer, attentionSumNorm)
+		l.normIf(c.Norm.Before && !c.Norm.Shared, layer, mlpNorm)
 		l.mlp(layer)
 		l.normIf(c.Norm.After, layer, mlpAfterNorm)
+		l.normIf(c.Norm.Sum, layer, mlpSumNorm)
 	}
-	l.norm(0, finalNorm, c.Width)
-	switch {
-	case c.classifier():
-		l.add(normal, 0, classifierHead, ".weight", c.Labels, c.Width)
-	case !c.TiedHead:
-		l.add(normal, 0, languageHead, ".weight", c.Vocabulary, c.Width)
+	l.normIf(c.Norm.Final, 0, finalNorm)
+	if width != c.Width {
+		l.add(normal, 0, headProjection, ".weight", width, c.Width)
+	}
+	if c.classifier() {
+		l.add(normal, 0, classifierHead, ".weight", c.Labels, width)
+		return l.weights
+	}
+	if !c.TiedHead {
+		l.add(normal, 0, languageHead, ".weight", c.Vocabulary, width)
+	}
+	if c.HeadBias {
+		l.add(zero, 0, languageHead, ".bias", c.Vocabulary)
 	}
 	return l.weights
 }
@@ -112,8 +125,18 @@ type weightList struct {
 }
 
 func (l *weightList) add(start initial, layer int, p part, ending string, dimensions ...int) {
-	l.weights = append(l.weights, weight{interv.WeightShape{Name: l.of(layer, p) + ending, Dimensions: dimensions}, p, start, nil})
+	name := l.of(layer, p) + ending
+	if !isNumbered(name) {
+		l.weights = append(l.weights, weight{interv.WeightShape{Name: name, Dimensions: dimensions}, p, start, nil})
+		return
+	}
+	for i := range dimensions[0] {
+		l.weights = append(l.weights, weight{interv.WeightShape{Name: fmt.Sprintf(name, i), Dimensions: dimensions[1:]}, p, start, nil})
+	}
 }
+
+// isNumbered tells whether a part is several tensors, one for each entry of its first axis, such as the norms of StableLM's heads.
+func isNumbered(name string) bool { return strings.Contains(name, "%d") }
 
 func (l *weightList) linear(layer int, p part, out, in int, bias bool) {
 	if l.inputMajor {
@@ -126,18 +149,21 @@ func (l *weightList) linear(layer int, p part, out, in int, bias bool) {
 	}
 }
 
-func (l *weightList) norm(layer int, p part, size int) {
+// norm lists the gains and biases of a norm, of the given dimensions.
+func (l *weightList) norm(layer int, p part, dimensions ...int) {
 	gain := one
 	if l.config.Norm.GainPlusOne {
 		gain = zero
 	}
-	l.add(gain, layer, p, ".weight", size)
-	if l.config.Norm.Centred {
-		l.add(zero, layer, p, ".bias", size)
+	if l.config.Norm.Gain {
+		l.add(gain, layer, p, ".weight", dimensions...)
+	}
+	if l.config.Norm.Bias && len(dimensions) == 1 {
+		l.add(zero, layer, p, ".bias", dimensions...)
 	}
 }
 
-// normIf lists a norm of a block where the config has it.
+// normIf lists a norm of the stream where the config has it.
 func (l *weightList) normIf(has bool, layer int, p part) {
 	if has {
 		l.norm(layer, p, l.config.Width)
@@ -158,6 +184,9 @@ func (l *weightList) attention(layer int) {
 	case HeadQueryKeyNorm:
 		l.norm(layer, queryNorm, a.HeadWidth)
 		l.norm(layer, keyNorm, a.HeadWidth)
+	case OwnHeadQueryKeyNorm:
+		l.norm(layer, queryNorm, a.Heads, a.HeadWidth)
+		l.norm(layer, keyNorm, a.KeyValueHeads, a.HeadWidth)
 	case ProjectionQueryKeyNorm:
 		l.norm(layer, queryNorm, queries)
 		l.norm(layer, keyNorm, keys)
