@@ -1,0 +1,342 @@
+// Package attribution estimates what patches would do, all of them from a few runs: in place of running the model once for each patch it takes
+// the gradient of a metric with respect to every activation.
+//
+//	result := attribution.MustRun(ctx, engine, model, attribution.Attribution{Base: base, Source: source, Sites: sites, Measure: measure})
+//	fmt.Println(result.Effects[0].Of(example, head, position))
+package attribution
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/govene/govene/internal/must"
+	"github.com/govene/govene/interv"
+)
+
+// Attribution says what is estimated: for every unit of the sites, a position or a head at a position, what patching it with the source's
+// activation would change of a metric in the base. With b and s the unit's activations in base and source, and m the metric, the
+// estimate is of first order,
+//
+//	effect = (s − b) · ∂m/∂a,
+//
+// with the gradient taken in the base run: Nanda, "Attribution Patching" (2023). What patching several units together would change is the
+// sum of their effects, by the same estimate. It is exact where the metric is linear in the activation.
+type Attribution struct {
+	// Base holds the runs whose metric is changed, Source those that are read: example i of both is a pair, of the same positions.
+	Base, Source interv.Inputs
+
+	Sites   []interv.Site
+	Measure interv.Measure // a metric of one number that has a gradient
+
+	// Steps above 1 takes the mean of gradients along a path in place of the base's, integrated gradients: with a the activation at the
+	// site Along and k from 0 to Steps−1, it is ∂m/∂a in the run where a is b + (k + ½)/Steps · (s − b) at all positions. At the site Along
+	// itself the effects then add up to what patching all of it changes, up to the error of the midpoint rule (completeness): Sundararajan
+	// et al., "Axiomatic Attribution for Deep Networks" (2017); for other sites, Hanna et al., "Have Faith in Faithfulness" (2024), who go
+	// along the embeddings.
+	Steps int
+	Along interv.Site
+
+	// Drop names what layers add to a stream, such as attention and MLP outputs. If there are any, the effect is
+	//
+	//	Σ over layers l of |effect by gradients that flow through nothing that layer l adds| / (layers − 1)
+	//
+	// so that what cancels between the direct way and one through a layer is seen: GradDrop of Kramár et al., "AtP*" (2024). It has no
+	// sign.
+	Drop []interv.Component
+}
+
+// Result is what was estimated.
+type Result struct {
+	Metric       string
+	Base, Source []float64 // the metric in both runs, of each pair
+	Effects      []Effect  // of each site
+}
+
+// Effect is what patching each unit of a site would change, by estimate.
+type Effect struct {
+	Site             interv.Site
+	Heads, Positions int       // Heads is 1 at sites without
+	Values           []float64 // [pair][head][position]
+}
+
+// Of is the effect of one unit; the head is 0 at sites without.
+func (e Effect) Of(pair, head, position int) float64 {
+	return e.Values[(pair*e.Heads+head)*e.Positions+position]
+}
+
+// Run estimates. The model runs forward and backward once for each pair's base and source, and once for each step and each layer with
+// something to drop, all in one program. Inputs that do not fit, an unknown site and a metric without gradient are errors; it ends early
+// when the context does.
+func Run(ctx context.Context, backend compute.Backend, model interv.Model, a Attribution) (*Result, error) {
+	j, err := a.check(backend, model)
+	if err != nil {
+		return nil, interv.Within("attribution", err)
+	}
+	r, err := j.run(ctx)
+	return r, interv.Within("attribution", err)
+}
+
+// MustRun is Run that panics on an error.
+func MustRun(ctx context.Context, backend compute.Backend, model interv.Model, a Attribution) *Result {
+	return must.Of(Run(ctx, backend, model, a))
+}
+
+// job is an attribution that has been checked. Its config has an addition at the site Along, if there is a path, and gates where
+// something is dropped.
+type job struct {
+	Attribution
+	extent    interv.Extent
+	dtype     dtypes.DType
+	gradients *interv.Gradients
+	shapes    [][]int // of the activations that each representation reads
+	gates     []interv.Site
+}
+
+func (a Attribution) check(backend compute.Backend, model interv.Model) (*job, error) {
+	j := &job{Attribution: a}
+	wrong := func(axis, got, wanted string) (*job, error) {
+		return nil, &interv.Error{Axis: axis, Got: got, Wanted: wanted}
+	}
+	if backend == nil || model == nil {
+		return wrong("backend and model", fmt.Sprintf("%T and %T", backend, model), "both")
+	}
+	if err := j.checkPairs(model); err != nil {
+		return nil, err
+	}
+	switch {
+	case len(a.Sites) == 0:
+		return wrong("sites", "none", "at least one")
+	case a.Steps < 0:
+		return wrong("steps", fmt.Sprint(a.Steps), "at least 1, or 0 for the gradient in the base")
+	case a.Steps > 1 && len(a.Drop) > 0:
+		return wrong("steps", "integrated gradients and something to drop", "one of the two")
+	case a.Steps <= 1 && a.Along != interv.Site{}:
+		return wrong("along", a.Along.String(), "none without steps")
+	}
+	j.dtype = model.Weights().DType()
+	var config interv.Config
+	catalogue := model.Catalogue()
+	add := func(site interv.Site, intervention interv.Intervention) error {
+		sites, err := catalogue.Find(site)
+		if err != nil {
+			return err
+		}
+		if sites.Width == 0 {
+			return &interv.Error{Where: site.String(), Axis: "width", Got: "one that varies with the run", Wanted: "a site of a fixed width"}
+		}
+		shape := []int{j.extent.Batch, j.extent.Positions, sites.Width}
+		if sites.Heads > 0 {
+			shape = []int{j.extent.Batch, sites.Heads, j.extent.Positions, sites.Width}
+		}
+		j.shapes = append(j.shapes, shape)
+		config.Representations = append(config.Representations, interv.Representation{Layer: site.Layer, Component: site.Component, Intervention: intervention})
+		return nil
+	}
+	if a.Steps > 1 {
+		if err := add(a.Along, interv.Addition{}); err != nil {
+			return nil, interv.Within("along", err)
+		}
+	}
+	for _, component := range a.Drop {
+		sites, err := catalogue.Find(interv.Site{Component: component})
+		if err != nil {
+			return nil, interv.Within("drop", err)
+		}
+		for layer := range sites.Layers {
+			site := interv.Site{Layer: layer, Component: component}
+			if err := add(site, gate); err != nil {
+				return nil, interv.Within("drop", err)
+			}
+			j.gates = append(j.gates, site)
+		}
+	}
+	if len(a.Drop) > 0 && j.layers() < 2 {
+		return wrong("drop", "one layer", "at least 2, to leave out one of them")
+	}
+	iv, err := interv.New(backend, model, config)
+	if err != nil {
+		return nil, err
+	}
+	at := slices.Clone(a.Sites)
+	if a.Steps > 1 && !slices.Contains(at, a.Along) {
+		at = append(at, a.Along)
+	}
+	j.gradients = iv.GradientOf(a.Measure).At(at...)
+	return j, nil
+}
+
+// checkPairs wants bases and sources of the same extent.
+func (j *job) checkPairs(model interv.Model) error {
+	var err error
+	if j.extent, err = model.Check(j.Base); err != nil {
+		return interv.Within("base", err)
+	}
+	source, err := model.Check(j.Source)
+	if err != nil {
+		return interv.Within("source", err)
+	}
+	if source.Batch != j.extent.Batch {
+		return &interv.Error{Where: "source", Axis: "batch", Got: fmt.Sprintf("%d examples", source.Batch), Wanted: fmt.Sprintf("%d, one for each of the base's", j.extent.Batch)}
+	}
+	for pair := range source.Batch {
+		start, end := source.Real(pair)
+		baseStart, baseEnd := j.extent.Real(pair)
+		if source.Positions != j.extent.Positions || start != baseStart || end != baseEnd {
+			return &interv.Error{Axis: fmt.Sprintf("source of pair %d", pair), Got: fmt.Sprintf("positions %d to %d of %d", start, end-1, source.Positions),
+				Wanted: fmt.Sprintf("%d to %d of %d, as in the base", baseStart, baseEnd-1, j.extent.Positions)}
+		}
+	}
+	return nil
+}
+
+// gate lets gradients through where what it reads is 1, and not where that is 0.
+var gate = interv.Func{Title: "gate", Build: func(base, source *Node) *Node {
+	return Add(Mul(base, source), Mul(StopGradient(base), OneMinus(source)))
+}}
+
+// layers counts the layers that have something to drop.
+func (j *job) layers() int {
+	layers := 0
+	for _, site := range j.gates {
+		layers = max(layers, site.Layer+1)
+	}
+	return layers
+}
+
+// call makes a run of inputs; activations are those of representations, in order.
+func (j *job) call(inputs interv.Inputs, activations []*tensors.Tensor) (*interv.GradientResult, error) {
+	call := interv.Call{Base: inputs, Activations: activations}
+	for range j.shapes {
+		call.Locations = append(call.Locations, interv.Everywhere())
+	}
+	return j.gradients.Run(call)
+}
+
+// constant has every representation read one number.
+func (j *job) constant(value float64) (list []*tensors.Tensor) {
+	for _, shape := range j.shapes {
+		size := 1
+		for _, d := range shape {
+			size *= d
+		}
+		list = append(list, j.tensor(slices.Repeat([]float64{value}, size), shape))
+	}
+	return list
+}
+
+func (j *job) tensor(values []float64, shape []int) *tensors.Tensor {
+	if j.dtype == dtypes.Float64 {
+		return tensors.FromFlatDataAndDimensions(values, shape...)
+	}
+	flat := make([]float32, len(values))
+	for i, value := range values {
+		flat[i] = float32(value)
+	}
+	return tensors.FromFlatDataAndDimensions(flat, shape...)
+}
+
+// run makes the runs and adds up their effects.
+func (j *job) run(ctx context.Context) (*Result, error) {
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	still := j.constant(0)
+	if len(j.gates) > 0 {
+		still = j.constant(1)
+	}
+	base, err := j.call(j.Base, still)
+	if err != nil {
+		return nil, err
+	}
+	source, err := j.call(j.Source, still)
+	if err != nil {
+		return nil, err
+	}
+	r := &Result{Metric: base.Metrics[0].Name, Base: floats(base.Metrics[0].Value), Source: floats(source.Metrics[0].Value)}
+	differences := make([][]float64, len(base.Activations))
+	for i := range differences {
+		differences[i] = floats(source.Activations[i].Value)
+		for k, b := range floats(base.Activations[i].Value) {
+			differences[i][k] -= b
+		}
+	}
+	for i, site := range j.Sites {
+		shape := base.Activations[i].Value.Shape()
+		e := Effect{Site: site, Heads: 1, Positions: shape.Dim(-2), Values: make([]float64, shape.Size()/shape.Dim(-1))}
+		if shape.Rank() == 4 {
+			e.Heads = shape.Dim(1)
+		}
+		r.Effects = append(r.Effects, e)
+	}
+	switch {
+	case j.Steps > 1:
+		along := slices.IndexFunc(base.Activations, func(a interv.ActivationGradient) bool { return a.Site == j.Along })
+		for k := range j.Steps {
+			if err := context.Cause(ctx); err != nil {
+				return nil, err
+			}
+			moved := slices.Clone(differences[along])
+			for i := range moved {
+				moved[i] *= (float64(k) + 0.5) / float64(j.Steps)
+			}
+			at, err := j.call(j.Base, []*tensors.Tensor{j.tensor(moved, j.shapes[0])})
+			if err != nil {
+				return nil, err
+			}
+			r.add(at, differences, func(effect float64) float64 { return effect / float64(j.Steps) })
+		}
+	case len(j.gates) > 0:
+		layers := j.layers()
+		for layer := range layers {
+			if err := context.Cause(ctx); err != nil {
+				return nil, err
+			}
+			gates := slices.Clone(still)
+			for i, site := range j.gates {
+				if site.Layer == layer {
+					gates[i] = j.tensor(make([]float64, still[i].Size()), j.shapes[i])
+				}
+			}
+			at, err := j.call(j.Base, gates)
+			if err != nil {
+				return nil, err
+			}
+			r.add(at, differences, func(effect float64) float64 { return max(effect, -effect) / float64(layers-1) })
+		}
+	default:
+		r.add(base, differences, func(effect float64) float64 { return effect })
+	}
+	return r, nil
+}
+
+// add adds the effects by the gradients of a run.
+func (r *Result) add(at *interv.GradientResult, differences [][]float64, part func(effect float64) float64) {
+	for i := range r.Effects {
+		gradient, e := floats(at.Activations[i].Gradient), &r.Effects[i]
+		width := len(gradient) / len(e.Values)
+		for unit := range e.Values {
+			sum := 0.0
+			for k := unit * width; k < (unit+1)*width; k++ {
+				sum += differences[i][k] * gradient[k]
+			}
+			e.Values[unit] += part(sum)
+		}
+	}
+}
+
+func floats(t *tensors.Tensor) []float64 {
+	if t.DType() == dtypes.Float64 {
+		return tensors.MustCopyFlatData[float64](t)
+	}
+	values := make([]float64, t.Size())
+	for i, x := range tensors.MustCopyFlatData[float32](t) {
+		values[i] = float64(x)
+	}
+	return values
+}
