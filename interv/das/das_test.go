@@ -78,7 +78,7 @@ func (p planted) examples(seed uint64, count, variables int) das.Data {
 		return 0
 	}
 	base := draw()
-	d := das.Data{Base: embeds(base, count), Labels: make([]int, count), BaseLabels: make([]int, count)}
+	d := das.Data{Base: embeds(base, count), Labels: make([]int, count), BaseLabels: make([]int, count), SourceLabels: make([][]int, variables)}
 	for i := range count {
 		d.BaseLabels[i] = above(base, i, 0) + 2*above(base, i, 1)
 		for v := variables; v < 2; v++ {
@@ -90,6 +90,7 @@ func (p planted) examples(seed uint64, count, variables int) das.Data {
 		d.Sources = append(d.Sources, embeds(source, count))
 		for i := range count {
 			d.Labels[i] += above(source, i, v) << v
+			d.SourceLabels[v] = append(d.SourceLabels[v], above(source, i, 0)+2*above(source, i, 1))
 		}
 	}
 	return d
@@ -112,7 +113,11 @@ func must(t testing.TB, err error) {
 
 // The alignment of a network made by hand is found: the angle between what is learned and what is there is small.
 func TestThePlantedAlignmentIsFound(t *testing.T) {
-	for seed := range uint64(3) {
+	networks := uint64(3)
+	if testing.Short() {
+		networks = 1
+	}
+	for seed := range networks {
 		p := plant(t, seed)
 		train, held := p.examples(10, 2048, 1), p.examples(11, 512, 1)
 		result, err := das.Run(t.Context(), engine, p.model, das.Search{Places: []das.Place{in(mlp.BlockInput)}, Ranks: []int{1}, Seeds: 2,
@@ -130,6 +135,9 @@ func TestThePlantedAlignmentIsFound(t *testing.T) {
 }
 
 func TestSeveralVariablesShareARotation(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	p := plant(t, 5)
 	train, held := p.examples(10, 2048, 2), p.examples(11, 512, 2)
 	result, err := das.Run(t.Context(), engine, p.model, das.Search{Places: []das.Place{in(mlp.BlockInput), in(mlp.BlockOutput)}, Ranks: []int{1, 3}, Seeds: 2,

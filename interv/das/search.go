@@ -78,7 +78,9 @@ type Data struct {
 	Sources []interv.Inputs // of each variable; the base's rows where a variable is not intervened on
 	Labels  []int           // what the causal model says after the interchange
 
-	BaseLabels []int // what it says of the base alone; for reports, may be nil
+	// For reports; may be nil: what the causal model says of the base alone, and of each source.
+	BaseLabels   []int
+	SourceLabels [][]int
 }
 
 // Alignment is one found subspace.

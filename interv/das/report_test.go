@@ -1,0 +1,102 @@
+package das_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/govene/govene/internal/wanted"
+	"github.com/govene/govene/interv"
+	"github.com/govene/govene/interv/das"
+	"github.com/govene/govene/interv/mlp"
+)
+
+func samples(p planted) das.Samples {
+	return das.Samples{Train: p.examples(10, 1024, 1), Held: p.examples(11, 256, 1), Test: p.examples(12, 500, 1)}
+}
+
+func find(t *testing.T, r *das.Report, name string) das.Row {
+	t.Helper()
+	i := slices.IndexFunc(r.Rows, func(row das.Row) bool { return row.Name == name })
+	if i < 0 {
+		t.Fatalf("no row %q in\n%v", name, r)
+	}
+	return r.Rows[i]
+}
+
+// A planted alignment stands out from its controls; one that is not there has their value.
+func TestReports(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	p := plant(t, 1)
+	untrained := mlp.MustNewClassifier(p.model.Config(), 3)
+	s := das.Search{Places: []das.Place{in(mlp.BlockInput)}, Ranks: []int{1}, Seeds: 2, Steps: 300, Rate: 0.03}
+	r, err := das.Check(t.Context(), engine, p.model, untrained, s, samples(p))
+	must(t, err)
+	found := find(t, r, das.Found)
+	for _, name := range []string{das.Untrained, das.Drawn, das.Shuffled, das.None} {
+		if control := find(t, r, name); control.Accuracy > found.Accuracy-0.2 || control.High >= found.Low {
+			t.Errorf("%s: got %.3f beside %.3f of the alignment, wanted far less", name, control.Accuracy, found.Accuracy)
+		}
+	}
+	if found.Accuracy < 0.95 || len(found.Seeds) != 2 || found.Low > found.Accuracy || found.High < found.Accuracy || r.Base != 1 || r.Sources != 1 || r.Examples != 500 {
+		t.Errorf("got %+v, wanted an accuracy of about 1 with two seeds, and a model that is always right\n%v", found, r)
+	}
+	// The floor is the share of labels that stay, as the model is always right; all dimensions are the source.
+	if floor := find(t, r, das.None).Accuracy; floor < r.Unchanged-1e-9 || floor > r.Unchanged+1e-9 {
+		t.Errorf("got a floor of %g, wanted %g", floor, r.Unchanged)
+	}
+	agree := 0
+	for i, label := range samples(p).Test.Labels {
+		if samples(p).Test.SourceLabels[0][i] == label {
+			agree++
+		}
+	}
+	if all := find(t, r, das.All).Accuracy; all != float64(agree)/500 {
+		t.Errorf("all dimensions: got %g, wanted %g, that of the source's label", all, float64(agree)/500)
+	}
+	if len(r.Warnings) != 0 {
+		t.Errorf("got warnings %q, wanted none", r.Warnings)
+	}
+	text, err := json.Marshal(r)
+	must(t, err)
+	for _, form := range []string{r.String(), r.HTML(), string(text)} {
+		if !strings.Contains(form, das.Shuffled) || !strings.Contains(form, fmt.Sprint(found.Accuracy)) {
+			t.Errorf("got %s, wanted all rows", form)
+		}
+	}
+
+	// Nothing is there in a network whose output is always the same: all is what doing nothing is, and the report says so.
+	zero := tensors.FromFlatDataAndDimensions(make([]float32, 4*width), 4, width)
+	weights := p.model.Weights().All()
+	weights["score.weight"] = zero
+	absent, err := mlp.WithWeights(p.model.Config(), weights)
+	must(t, err)
+	r, err = das.Check(t.Context(), engine, absent, untrained, s, samples(p))
+	must(t, err)
+	if found, floor := find(t, r, das.Found), find(t, r, das.None); found.Accuracy != floor.Accuracy {
+		t.Errorf("got %.3f where nothing is, wanted the floor, %.3f", found.Accuracy, floor.Accuracy)
+	}
+	warnings := strings.Join(r.Warnings, "\n")
+	for _, words := range []string{"does not compute", "random subspace", "as good as the alignment"} {
+		if !strings.Contains(warnings, words) {
+			t.Errorf("got warnings %q, wanted one with %q", warnings, words)
+		}
+	}
+}
+
+func TestReportsThatCannotBe(t *testing.T) {
+	p := plant(t, 1)
+	s := das.Search{Places: []das.Place{in(mlp.BlockInput)}, Ranks: []int{1}}
+	data := samples(p)
+	_, err := das.Check(t.Context(), engine, p.model, nil, s, data)
+	wanted.Refusal(t, err, "untrained network", "none")
+	data.Test.SourceLabels = nil
+	_, err = das.Check(t.Context(), engine, p.model, interv.Model(p.model), s, data)
+	wanted.Refusal(t, err, "test examples", "labels")
+}
