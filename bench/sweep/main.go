@@ -1,5 +1,9 @@
-// Command sweep times sweeps on GPT-2 small with random weights, compiling included, and prints one line of JSON for each. GOMLX_BACKEND
-// chooses the backend.
+// Command sweep times sweeps on GPT-2 small, compiling included, and prints one line of JSON for each; bench/sweep_peers.py is its twin.
+// GOMLX_BACKEND chooses the backend.
+//
+//	sweep -make FOLDER                     writes a model with random weights and the questions that are asked of it
+//	sweep -folder FOLDER [-out NUMBERS]    runs the sweeps on them
+//	sweep                                  makes both on the fly
 package main
 
 import (
@@ -7,7 +11,11 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/gomlx/compute"
@@ -15,7 +23,10 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/backend"
+	"github.com/govene/govene/bench/internal/profile"
+	"github.com/govene/govene/internal/must"
 	"github.com/govene/govene/interv"
+	"github.com/govene/govene/interv/attribution"
 	"github.com/govene/govene/interv/metric"
 	"github.com/govene/govene/interv/sweep"
 	"github.com/govene/govene/interv/transformer"
@@ -27,77 +38,154 @@ const (
 	pairs     = 8
 )
 
-// sweeps are what is timed, by name.
-var sweeps = map[string]func(s *sweep.Sweep){
-	"8_positions": func(s *sweep.Sweep) {
-		s.Components, s.Positions = []interv.Component{transformer.BlockOutput}, sweep.At(0, 4, 8, 12, 16, 20, 24, 28)
-	},
-	"32_positions": func(s *sweep.Sweep) {
-		s.Components, s.Positions = []interv.Component{transformer.BlockOutput}, sweep.UpTo(length)
-	},
-	"144_heads": func(s *sweep.Sweep) {
-		s.Components, s.Heads = []interv.Component{transformer.HeadAttentionValueOutput}, interv.Range(0, 12)
-	},
+// questions are what is asked: the logit of the right token less that of the wrong one after each base, patched from its source.
+type questions struct {
+	Base   [][]int32 `json:"base"` // [pair][position]
+	Source [][]int32 `json:"source"`
+	Right  []int     `json:"right"` // [pair]
+	Wrong  []int     `json:"wrong"`
 }
 
-// order is that in which they are run.
-var order = []string{"8_positions", "32_positions", "144_heads"}
+func newQuestions() (q questions) {
+	random := rand.New(rand.NewPCG(1, 0))
+	token := func() int { return random.IntN(50257) }
+	for range pairs {
+		var base, source []int32
+		for range length {
+			base, source = append(base, int32(token())), append(source, int32(token()))
+		}
+		q.Base, q.Source = append(q.Base, base), append(q.Source, source)
+		q.Right, q.Wrong = append(q.Right, token()), append(q.Wrong, token())
+	}
+	return q
+}
 
-// line is one measurement. Seconds include compiling; Limit is what the multiplications alone take at the machine's rate.
+func (q questions) inputs(rows [][]int32) interv.Inputs {
+	return interv.Inputs{interv.InputIDs: tensors.FromFlatDataAndDimensions(slices.Concat(rows...), pairs, length)}
+}
+
+func (q questions) metric() metric.LogitDifference {
+	return metric.LogitDifference{Right: metric.Each(q.Right...), Wrong: metric.Each(q.Wrong...)}
+}
+
+// line is one measurement. Seconds include compiling; the limit is what the multiplications alone take at the machine's rate.
 type line struct {
+	Library  string  `json:"library"`
 	Backend  string  `json:"backend"`
-	Sweep    string  `json:"sweep"`
+	Name     string  `json:"name"`
 	Cells    int     `json:"cells"`
 	Programs int     `json:"programs"`
 	Compile  float64 `json:"compile_s"`
-	Seconds  float64 `json:"seconds"`
-	Limit    float64 `json:"limit_s"`
+	Total    float64 `json:"total_s"`
+	Limit    float64 `json:"limit_s,omitempty"`
 	Rate     float64 `json:"gflops_per_s"`
-	Checksum float64 `json:"checksum"`
+}
+
+// bench is a run of the program: a model, questions, and the numbers of each sweep, [cell][pair].
+type bench struct {
+	questions
+	engine  compute.Backend
+	model   *transformer.Model
+	backend string
+	explain bool    // in place of running
+	rate    float64 // of the machine's multiplications
+	numbers map[string][][]float64
 }
 
 func main() {
-	only := flag.String("only", "", "the one sweep to time")
-	explain := flag.Bool("explain", false, "say what is done, and do nothing")
+	folder := flag.String("folder", "", "of model and questions; made on the fly if empty")
+	write := flag.String("make", "", "writes model and questions into this folder, and ends")
+	only := flag.String("only", "", "sweeps to run, separated by commas; all if empty")
+	explain := flag.Bool("explain", false, "say what each sweep would do, and do nothing")
+	out := flag.String("out", "", "where the numbers go, as JSON")
 	flag.Parse()
+	defer profile.Start()()
+	model, asked := must.Of(transformer.New(transformer.MustParseConfig(gpt2Small), 1)), newQuestions()
+	if *write != "" {
+		check(model.Save(*write))
+		check(os.WriteFile(filepath.Join(*write, "questions.json"), must.Of(json.Marshal(asked)), 0o644))
+		return
+	}
+	if *folder != "" {
+		model = must.Of(transformer.Load(*folder))
+		check(json.Unmarshal(must.Of(os.ReadFile(filepath.Join(*folder, "questions.json"))), &asked))
+	}
 	choice := backend.MustChoose()
-	engine, err := choice.New()
+	b := &bench{questions: asked, engine: must.Of(choice.New()), model: model, backend: choice.Name, explain: *explain, numbers: map[string][][]float64{}}
+	b.rate = multiplications(b.engine)
+	for _, s := range []struct {
+		name string
+		run  func(name string)
+	}{{"positions8", b.positions(3, 7, 11, 15, 19, 23, 27, 31)}, {"heads", b.heads}, {"positions32", b.positions(interv.Range(0, length)...)}, {"attribution", b.attribution}} {
+		if *only == "" || slices.Contains(strings.Split(*only, ","), s.name) {
+			s.run(s.name)
+		}
+	}
+	if *out != "" {
+		check(os.WriteFile(*out, must.Of(json.Marshal(b.numbers)), 0o644))
+	}
+}
+
+func check(err error) {
 	if err != nil {
-		panic(err)
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
-	model := transformer.MustNew(transformer.MustParseConfig(gpt2Small), 1)
-	for _, name := range order {
-		if *only != "" && name != *only {
-			continue
-		}
-		s := sweep.Sweep{Base: tokens(1), Source: tokens(2), Metric: metric.LogitDifference{Right: metric.Each(11), Wrong: metric.Each(13)}}
-		sweeps[name](&s)
-		if *explain {
-			plan, err := s.Plan(engine, model)
-			if err != nil {
-				panic(err)
+}
+
+func (b *bench) report(name string, l line, numbers [][]float64) {
+	l.Library, l.Backend, l.Name, l.Cells, l.Rate = "govene", b.backend, name, len(numbers), b.rate/1e9
+	b.numbers[name] = numbers
+	check(json.NewEncoder(os.Stdout).Encode(l))
+}
+
+// positions patches the output of every block at each of some positions.
+func (b *bench) positions(positions ...int) func(name string) {
+	return func(name string) {
+		b.sweep(name, sweep.Sweep{Components: []interv.Component{transformer.BlockOutput}, Positions: sweep.At(positions...)})
+	}
+}
+
+// heads patches the mixed values of every head at all positions.
+func (b *bench) heads(name string) {
+	b.sweep(name, sweep.Sweep{Components: []interv.Component{transformer.HeadAttentionValueOutput}, Heads: interv.Range(0, 12)})
+}
+
+func (b *bench) sweep(name string, s sweep.Sweep) {
+	s.Base, s.Source, s.Metric = b.inputs(b.Base), b.inputs(b.Source), b.metric()
+	if b.explain {
+		fmt.Printf("%s: %s\n", name, must.Of(s.Plan(b.engine, b.model)))
+		return
+	}
+	begun := time.Now()
+	result := must.Of(sweep.Run(context.Background(), b.engine, b.model, s))
+	total := time.Since(begun).Seconds()
+	b.report(name, line{Programs: result.Stats.Programs, Compile: result.Stats.Compiling.Seconds(), Total: total, Limit: result.Stats.Flops / b.rate}, result.Values)
+}
+
+// attribution estimates the patches of positions from gradients.
+func (b *bench) attribution(name string) {
+	if b.explain {
+		return
+	}
+	a := attribution.Attribution{Base: b.inputs(b.Base), Source: b.inputs(b.Source), Measure: interv.Measure{Metric: b.metric()}}
+	for layer := range b.model.Config().Layers {
+		a.Sites = append(a.Sites, interv.Site{Layer: layer, Component: transformer.BlockOutput})
+	}
+	begun := time.Now()
+	result := must.Of(attribution.Run(context.Background(), b.engine, b.model, a))
+	total := time.Since(begun).Seconds()
+	var numbers [][]float64
+	for _, effect := range result.Effects {
+		for position := range length {
+			cell := make([]float64, pairs)
+			for pair := range cell {
+				cell[pair] = effect.Of(pair, 0, position)
 			}
-			fmt.Printf("%s: %s\n", name, plan)
-			continue
-		}
-		rate := multiplications(engine)
-		begun := time.Now()
-		result, err := sweep.Run(context.Background(), engine, model, s)
-		if err != nil {
-			panic(err)
-		}
-		l := line{Backend: choice.Name, Sweep: name, Cells: len(result.Cells), Programs: result.Stats.Programs, Compile: result.Stats.Compiling.Seconds(),
-			Seconds: time.Since(begun).Seconds(), Rate: rate / 1e9}
-		l.Limit = result.Stats.Flops / rate
-		for _, row := range result.Values {
-			for _, value := range row {
-				l.Checksum += value
-			}
-		}
-		if err := json.NewEncoder(os.Stdout).Encode(l); err != nil {
-			panic(err)
+			numbers = append(numbers, cell)
 		}
 	}
+	b.report(name, line{Total: total}, numbers)
 }
 
 // multiplications is the machine's rate at the model's largest product, in operations a second: the best of a few.
@@ -120,13 +208,4 @@ func ones(rows, columns int) *tensors.Tensor {
 		flat[i] = 1
 	}
 	return tensors.FromFlatDataAndDimensions(flat, rows, columns)
-}
-
-// tokens are the prompts of one side of all pairs.
-func tokens(seed int) interv.Inputs {
-	ids := make([]int32, pairs*length)
-	for i := range ids {
-		ids[i] = int32((i + seed*1000) * 7919 % 50257)
-	}
-	return interv.Inputs{interv.InputIDs: tensors.FromFlatDataAndDimensions(ids, pairs, length)}
 }
