@@ -183,6 +183,26 @@ func TestSitesOfMixtures(t *testing.T) {
 	}
 }
 
+// Each tensor that a checkpoint lacks is named, and one that it should not have.
+func TestMissingAndForeignTensorsAreNamed(t *testing.T) {
+	eachFamily(t, func(t *testing.T, name string) {
+		model := tinyModel[float32](t, name)
+		for _, name := range model.Weights().Names() {
+			if strings.Contains(name, ".experts.") {
+				continue // may be there in two forms
+			}
+			values := model.Weights().All()
+			delete(values, name)
+			_, err := transformer.WithWeights(model.Config(), values)
+			wanted.Refusal(t, err, name, "no such tensor")
+		}
+		values := model.Weights().All()
+		values["foreign.weight"] = tensors.FromValue([]float32{1})
+		_, err := transformer.WithWeights(model.Config(), values)
+		wanted.Refusal(t, err, "foreign.weight", "a tensor the model does not have")
+	})
+}
+
 func TestInputRefusals(t *testing.T) {
 	model := tinyModel[float32](t, "gpt2")
 	ints := func(values ...int32) *tensors.Tensor {

@@ -3,6 +3,7 @@ package transformer_test
 import (
 	"maps"
 	"math"
+	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -33,12 +34,14 @@ func (c transformersCase) inputs() interv.Inputs {
 	return interv.Inputs{"input_ids": c.tensors["input_ids"], "attention_mask": c.tensors["attention_mask"]}
 }
 
-// eachTransformersCase runs a test for every case that has a tensor.
+// eachTransformersCase runs a test for every case that has a tensor. On XLA, where each compiles for a second or more, tests of other than
+// logits take one case a family, unless GOVENE_LONG is set.
 func eachTransformersCase(t *testing.T, has string, test func(t *testing.T, c transformersCase)) {
 	folders, err := filepath.Glob(filepath.Join("testdata", "transformers", "*"))
 	if err != nil || len(folders) == 0 {
 		t.Fatal("no cases", err)
 	}
+	seen := map[string]bool{}
 	for _, folder := range folders {
 		t.Run(filepath.Base(folder), func(t *testing.T) {
 			model, err := transformer.Load(folder)
@@ -52,6 +55,11 @@ func eachTransformersCase(t *testing.T, has string, test func(t *testing.T, c tr
 			if file[has] == nil {
 				t.Skip("has no " + has)
 			}
+			family := model.Config().Family
+			if slow := strings.HasPrefix(engine.Name(), "xla") && os.Getenv("GOVENE_LONG") == ""; slow && has != "logits" && seen[family] {
+				t.Skip("the family has had its turn")
+			}
+			seen[family] = true
 			test(t, transformersCase{model, file})
 		})
 	}
@@ -196,10 +204,10 @@ func rotary(change func(r *transformer.Rotary)) func(c *transformer.Config) {
 
 // A model without one of the things that its config asks for has other logits: so it is told whether they are there.
 func TestWhatAConfigAsksForIsSeen(t *testing.T) {
+	if strings.HasPrefix(engine.Name(), "xla") {
+		t.Skip("compiles several programs a case")
+	}
 	eachTransformersCase(t, "logits", func(t *testing.T, c transformersCase) {
-		if testing.Short() && strings.HasPrefix(engine.Name(), "xla") {
-			t.Skip("compiles several programs a case")
-		}
 		want := c.values("logits")
 		for _, name := range slices.Sorted(maps.Keys(plain)) {
 			changed := c.Config()
