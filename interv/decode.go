@@ -25,6 +25,7 @@ type generation struct {
 	state    Inputs
 	ended    []int // for each example the token that ended it, −1 while it goes on
 	logits   [][]float32
+	measured [][]Measured // at each step
 	out      *Generated
 }
 
@@ -45,10 +46,20 @@ func (iv *Intervenable) newGeneration(call Call, how Generation) (*generation, e
 		return wrong("mode", string(Serial), string(Parallel))
 	case call.WithBase:
 		return wrong("with base", "true", "false (without locations, a generation is clean)")
+	case call.WithOutput:
+		return wrong("with output", "true", "false (Generation.Logits asks for the logits of new tokens)")
 	case len(call.Labels) > 0:
 		return wrong("labels", fmt.Sprint(sortedKeys(call.Labels)), "none: a generation has no loss")
 	case call.Base[InputIDs] == nil:
 		return wrong(InputIDs, "none", "the prompts' tokens")
+	}
+	for _, m := range call.Metrics {
+		switch {
+		case m.At != nil:
+			return wrong("position of metric "+m.title(), fmt.Sprint(m.At), "none: it is measured for each new token")
+		case m.there() && ReadsClean(m.Metric):
+			return wrong("metric", m.title()+", which reads the clean run", "one that does not: a generation has none")
+		}
 	}
 	b, err := iv.bind(call)
 	if err != nil {
@@ -198,7 +209,7 @@ func (g *generation) process(step int, chosen []int) (*Result, error) {
 		g.mask[example*g.capacity+column] = 1
 	}
 	call := Call{Base: g.chunk(int32Tensor(chosen, g.batch, 1), column), Subspaces: g.call.Subspaces,
-		Locations: make([]*Location, len(g.call.Locations)), Activations: slices.Clone(g.given)}
+		Locations: make([]*Location, len(g.call.Locations)), Activations: slices.Clone(g.given), Metrics: g.call.Metrics}
 	for i := range call.Locations {
 		if g.Steps != nil && g.Steps(step, i) {
 			call.Locations[i] = g.oneToken(i)
@@ -233,6 +244,7 @@ func (g *generation) chunk(ids *tensors.Tensor, column int) Inputs {
 
 // run makes one call on chunks, and keeps the state for the next.
 func (g *generation) run(call Call) (*Result, error) {
+	call.WithOutput = true // tokens are chosen here
 	result, next, err := g.iv.run(call, nextState{}, nil)
 	if err != nil {
 		return nil, err
@@ -242,6 +254,7 @@ func (g *generation) run(call Call) (*Result, error) {
 		g.state[name] = next[i]
 	}
 	g.out.Collected = append(g.out.Collected, result.Collected)
+	g.measured = append(g.measured, result.Metrics)
 	return result, nil
 }
 
@@ -288,6 +301,7 @@ func (g *generation) result() *Generated {
 		}
 	}
 	g.out.Tokens = tensors.FromFlatDataAndDimensions(all, g.batch, g.length+steps)
+	g.out.Metrics = g.metrics(steps)
 	if g.Logits {
 		vocabulary := len(g.logits[0]) / g.batch
 		var flat []float32
@@ -299,6 +313,26 @@ func (g *generation) result() *Generated {
 		g.out.Logits = tensors.FromFlatDataAndDimensions(flat, g.batch, steps, vocabulary)
 	}
 	return g.out
+}
+
+// metrics puts what was measured at each step side by side.
+func (g *generation) metrics(steps int) (list []Measured) {
+	for k, first := range g.measured[0] {
+		each := make([][]float64, steps)
+		for step := range each {
+			each[step] = floats(g.measured[step][k].Value)
+		}
+		size := len(each[0]) / g.batch
+		var flat []float64
+		for example := range g.batch {
+			for _, values := range each {
+				flat = append(flat, values[example*size:(example+1)*size]...)
+			}
+		}
+		dimensions := append([]int{g.batch, steps}, first.Value.Shape().Dimensions[1:]...)
+		list = append(list, Measured{Name: first.Name, Value: ofDType(tensors.FromFlatDataAndDimensions(flat, dimensions...), first.Value.DType())})
+	}
+	return list
 }
 
 // Further inputs of chunks, by name.

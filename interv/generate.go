@@ -67,12 +67,13 @@ type Generated struct {
 	Tokens    *tensors.Tensor // [batch, prompt + new] int32, the prompt as it was given
 	New       [][]int         // [example][step]
 	Logits    *tensors.Tensor // [batch, new, vocabulary], if asked for
+	Metrics   []Measured      // what the call's metrics say of the logits from which each token was chosen, [batch, new, …]
 	Collected [][]Collected   // what each Collect returned for the prompt, and then for each step
 }
 
 // Generate generates tokens after the prompts of call.Base, input_ids [batch, positions] with attention_mask where prompts differ in
-// length, padded on either side. The call's Sources, Locations, Subspaces and Activations act on the prompt. It ends early when the
-// context does.
+// length, padded on either side. The call's Sources, Locations, Subspaces and Activations act on the prompt; its Metrics, which
+// name no positions, measure every new token. It ends early when the context does.
 func (iv *Intervenable) Generate(ctx context.Context, call Call, how Generation) (*Generated, error) {
 	g, err := iv.newGeneration(call, how)
 	if err != nil {
