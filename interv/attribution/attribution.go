@@ -56,6 +56,8 @@ type Result struct {
 	Metric       string
 	Base, Source []float64 // the metric in both runs, of each pair
 	Effects      []Effect  // of each site
+
+	ends []int // of pairs
 }
 
 // Effect is what patching each unit of a site would change, by estimate.
@@ -259,6 +261,10 @@ func (j *job) run(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	r := &Result{Metric: base.Metrics[0].Name, Base: floats(base.Metrics[0].Value), Source: floats(source.Metrics[0].Value)}
+	for pair := range j.extent.Batch {
+		_, end := j.extent.Real(pair)
+		r.ends = append(r.ends, end)
+	}
 	differences := make([][]float64, len(base.Activations))
 	for i := range differences {
 		differences[i] = floats(source.Activations[i].Value)

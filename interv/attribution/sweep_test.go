@@ -1,0 +1,43 @@
+package attribution_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/govene/govene/internal/wanted"
+	"github.com/govene/govene/interv"
+	"github.com/govene/govene/interv/attribution"
+	"github.com/govene/govene/interv/sweep"
+	"github.com/govene/govene/interv/transformer"
+)
+
+// Estimates order patches much as the sweep does that makes them all.
+func TestEstimatesBesideASweep(t *testing.T) {
+	m := model(t, 2)
+	s := sweep.Sweep{Base: base, Source: source, Metric: differ.Metric, Positions: sweep.At(1, 2, -1),
+		Components: []interv.Component{transformer.BlockInput, transformer.MLPOutput, transformer.HeadAttentionValueOutput}}
+	measured := sweep.MustRun(engine, m, s)
+	a := attribution.Attribution{Base: base, Source: source, Measure: differ, Sites: sitesOf(m, s.Components...)}
+	result := attribution.MustRun(context.Background(), engine, m, a)
+	like, err := result.Like(measured)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pair := range 2 {
+		if d := like.Base[pair] - measured.Base[pair]; d > 1e-9 || d < -1e-9 {
+			t.Errorf("pair %d: got the base's metric %g, the sweep's is %g", pair, like.Base[pair], measured.Base[pair])
+		}
+	}
+	agreement, err := result.Agrees(measured)
+	if err != nil || agreement.Count != 36 || agreement.RankCorrelation < 0.5 {
+		t.Errorf("got %v, %v, wanted the estimates of 36 patches in nearly their order", agreement, err)
+	}
+	t.Log(agreement)
+
+	a.Sites = a.Sites[:1]
+	_, err = attribution.MustRun(context.Background(), engine, m, a).Like(measured)
+	wanted.Refusal(t, err, "cell", "no estimate")
+	measured.Base = measured.Base[:1]
+	_, err = result.Like(measured)
+	wanted.Refusal(t, err, "pairs", "got 1")
+}
