@@ -2,8 +2,8 @@ package sweep
 
 import (
 	"fmt"
+	"maps"
 	"slices"
-	"sync"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
@@ -236,42 +236,42 @@ func (p *packed) columnsOf(b *builder, rows, columns int) interv.Columns {
 		Segment: b.index("segment", rows, columns), Start: b.index("start", rows, columns), Length: b.index("length", rows, 1)}
 }
 
-// compile builds all programs, the finish beside the others.
+// compile builds all programs and starts to compile them side by side. What is wrong with one is known before anything runs.
 func (p *packed) compile() (err error) {
 	p.stream = shapes.Make(p.stream.DType, p.rows, p.columns, p.stream.Dim(-1))
-	last := p.blocks.Blocks() - 1
-	kinds := map[int]bool{}
-	for block := range last + 1 {
-		kinds[p.blocks.Kind(block)] = true
+	for block := range p.blocks.Blocks() {
+		if kind := p.blocks.Kind(block); p.block[kind] == nil && err == nil {
+			p.block[kind], err = compile(p.backend, fmt.Sprintf("block %d", kind), func(b *builder) []*Node { return p.buildBlock(b, kind) })
+		}
 	}
-	var wait sync.WaitGroup
-	var mu sync.Mutex
-	start := func(set func(*program), name string, build func(b *builder) []*Node) {
-		wait.Go(func() {
-			compiled, failed := compile(p.backend, name, build)
-			mu.Lock()
-			defer mu.Unlock()
-			if set(compiled); failed != nil && err == nil {
-				err = failed
-			}
-		})
+	if err == nil {
+		p.finish, err = compile(p.backend, "finish", p.buildFinish)
 	}
-	start(func(q *program) { p.finish = q }, "finish", p.buildFinish)
-	start(func(q *program) { p.embed = q }, "embedding", p.buildEmbedding)
-	for kind := range kinds {
-		start(func(q *program) { p.block[kind] = q }, fmt.Sprintf("block %d", kind), func(b *builder) []*Node { return p.buildBlock(b, kind) })
+	if err == nil {
+		p.embed, err = compile(p.backend, "embedding", p.buildEmbedding)
 	}
-	wait.Wait()
+	if err != nil {
+		p.finalize()
+	}
 	return err
+}
+
+// programs are those that have been built.
+func (p *packed) programs() (list []*program) {
+	for _, q := range append(slices.Collect(maps.Values(p.block)), p.finish, p.embed) {
+		if q != nil {
+			list = append(list, q)
+		}
+	}
+	return list
 }
 
 // finalize gives the programs back.
 func (p *packed) finalize() {
-	for _, q := range p.block {
+	for _, q := range p.programs() {
+		<-q.compiled
 		q.graph.Finalize()
 	}
-	p.embed.graph.Finalize()
-	p.finish.graph.Finalize()
 }
 
 // flops are the operations that a sweep cannot do without: products with the weights of blocks, in clean runs and segments, the last block's

@@ -16,10 +16,12 @@ import (
 
 // program is a compiled graph whose inputs are found by name.
 type program struct {
-	backend   compute.Backend
-	graph     *Graph
-	inputs    []string
-	compiling time.Duration
+	backend  compute.Backend
+	graph    *Graph
+	inputs   []string
+	compiled chan struct{} // closed when it is
+	err      error         // of compiling
+	waited   time.Duration // for that
 }
 
 // builder adds the inputs of a program to its graph.
@@ -46,18 +48,29 @@ func scratch(backend compute.Backend, add func(b *builder)) error {
 	return exceptions.TryCatch[error](func() { add(b) })
 }
 
-// compile builds and compiles a program that returns what add returns.
+// compile builds a program that returns what add returns, and starts to compile it: wait tells when that is done.
 func compile(backend compute.Backend, name string, add func(b *builder) []*Node) (p *program, err error) {
-	begun := time.Now()
 	b := &builder{graph: NewGraph(backend, name)}
 	var results []*Node
 	if err = exceptions.TryCatch[error](func() { results = add(b) }); err != nil {
 		return nil, err
 	}
-	if err = b.graph.Compile(results...); err != nil {
-		return nil, fmt.Errorf("compiling %s: %w", name, err)
-	}
-	return &program{backend, b.graph, b.names, time.Since(begun)}, nil
+	p = &program{backend: backend, graph: b.graph, inputs: b.names, compiled: make(chan struct{})}
+	go func() {
+		defer close(p.compiled)
+		if err := b.graph.Compile(results...); err != nil {
+			p.err = fmt.Errorf("compiling %s: %w", name, err)
+		}
+	}()
+	return p, nil
+}
+
+// wait waits until the program is compiled.
+func (p *program) wait() error {
+	begun := time.Now()
+	<-p.compiled
+	p.waited += time.Since(begun)
+	return p.err
 }
 
 // feed is what the inputs of a program are, by name.
@@ -70,8 +83,11 @@ func (f feed) with(more feed) feed {
 	return all
 }
 
-// run executes the program.
+// run executes the program, once it is compiled.
 func (p *program) run(in feed) (results []*tensors.Tensor, err error) {
+	if err := p.wait(); err != nil {
+		return nil, err
+	}
 	buffers := make([]compute.Buffer, len(p.inputs))
 	for i, name := range p.inputs {
 		t := in[name]

@@ -154,7 +154,7 @@ func MustRun(backend compute.Backend, model interv.Model, s Sweep) *Result {
 // Stats tells what a sweep has taken.
 type Stats struct {
 	Programs  int           // compiled
-	Compiling time.Duration // by the clock: programs are compiled side by side
+	Compiling time.Duration // by the clock, as far as it was waited for: programs are compiled side by side and while others run
 	Running   time.Duration
 	Flops     float64 // operations of the matrix products that no way around is known to: those of the clean runs and of what cells change
 }
@@ -209,10 +209,13 @@ func (p *Plan) runPacked(ctx context.Context, out *collector, stats *Stats) erro
 		return err
 	}
 	defer p.packed.finalize()
-	*stats = Stats{Programs: 2 + len(p.packed.block), Compiling: time.Since(begun), Flops: p.packed.flops()}
-	begun = time.Now()
+	stats.Flops, stats.Compiling = p.packed.flops(), time.Since(begun)
 	err := p.packed.run(ctx, out)
-	if stats.Running = time.Since(begun); err == nil && out.first == 0 {
+	for _, q := range p.packed.programs() {
+		stats.Programs++
+		stats.Compiling += q.waited
+	}
+	if stats.Running = time.Since(begun) - stats.Compiling; err == nil && out.first == 0 {
 		rates.Store(p.backend.Name(), 2*p.packed.costs.multiplications*p.packed.cost(p.packed.costs)/stats.Running.Seconds())
 	}
 	return err
