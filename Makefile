@@ -3,6 +3,7 @@
 # make test       all checks
 # make bench      times the tutorial's calls against pyvene and a notebook's cells; writes bench/RESULTS.md
 # make bench-transformer   times GPT-2 small against PyTorch and pyvene; writes bench/TRANSFORMER.md
+# make bench-das           times steps of distributed alignment search against pyvene, PyTorch and JAX, and searches; writes bench/DAS.md
 # make bench-sweep         times sweeps on GPT-2 small against TransformerLens, nnsight, pyvene and PyTorch's hooks; writes bench/SWEEP.md
 # make bench-training      times steps of training a rotation against pyvene; writes bench/TRAINING.md
 # make parity     compares 500 random cases with pyvene's answers
@@ -15,7 +16,7 @@ ifeq ($(shell go env GOARCH),amd64)
 export GOEXPERIMENT = simd
 endif
 
-.PHONY: help setup lab notebooks test bench bench-sweep bench-training bench-transformer parity plugin
+.PHONY: help setup lab notebooks test bench bench-das bench-sweep bench-training bench-transformer parity plugin
 
 help:
 	@sed -n '/^#/!q; s/^# //p' Makefile
@@ -37,6 +38,9 @@ bench: setup
 
 parity:
 	@internal/parity/run.sh
+
+bench-das: setup
+	@bench/das.sh
 
 bench-sweep: setup
 	@bench/sweep.sh

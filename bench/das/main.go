@@ -22,11 +22,18 @@ const (
 
 func main() {
 	steps := flag.Int("steps", 300, "to time")
+	folder := flag.String("equality", "", "train networks of hierarchical equality into this folder and search in them, in place of timing a step")
+	networks, seeds := flag.Int("networks", 5, "with -equality"), flag.Int("seeds", 5, "with -equality, of each search")
+	training, search := flag.Int("training", 20_000, "steps, with -equality"), flag.Int("search", 2_000, "steps, with -equality")
 	flag.Parse()
 	choice := backend.MustChoose()
 	engine, err := choice.New()
 	if err != nil {
 		panic(err)
+	}
+	if *folder != "" {
+		equality(engine, *folder, *networks, *seeds, *training, *search)
+		return
 	}
 	iv := interv.MustNew(engine, mlp.MustNewClassifier(mlp.Config{Layers: layers, Width: width, Activation: mlp.Relu}, 1), config())
 	trainer := iv.MustTrainer(crossEntropy, interv.Adam{Rate: 1e-3})

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Times a step of distributed alignment search on the network of hierarchical equality on Govene, on XLA and in pure Go, on pyvene, and by hand in
+# PyTorch and JAX, on equal threads; then trains networks and searches in them, beside a loop in PyTorch. Writes DAS.md. NETWORKS (5; 0 for
+# the steps alone), THREADS (1) and PYTHON (python3.11) may be set. The lab must be there: make bench-das sees to it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+threads=${THREADS:-1} networks=${NETWORKS:-5}
+. bench/common.sh
+with_jax=.lab/bench-jax-venv
+if [ ! -d "$with_jax" ]; then
+	"${PYTHON:-python3.11}" -m venv "$with_jax"
+	"$with_jax/bin/python" -m pip install --quiet --disable-pip-version-check jax==0.10.2
+fi
+go build -buildvcs=false -o .lab/bin/bench-das ./bench/das
+
+lines=$(mktemp) folder=$(mktemp -d)
+trap 'rm -rf "$lines" "$folder"' EXIT
+PYTHONPATH=$newer_pyvene pinned "$environment/bin/python" bench/das_pyvene.py >>"$lines"
+pinned "$environment/bin/python" bench/das_pytorch.py >>"$lines"
+pinned "$with_jax/bin/python" bench/das_jax.py >>"$lines"
+for backend in $backends; do
+	GOMLX_BACKEND=$backend pinned .lab/bin/bench-das >>"$lines"
+done
+if [ "$networks" -gt 0 ]; then
+	GOMLX_BACKEND=${backends%% *} pinned .lab/bin/bench-das -equality "$folder" -networks "$networks" >>"$lines"
+	pinned "$environment/bin/python" bench/das_pytorch.py "$folder" >>"$lines"
+fi
+"$environment/bin/python" bench/das_table.py "$threads" <"$lines" | tee bench/DAS.md

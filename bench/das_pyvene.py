@@ -1,0 +1,49 @@
+"""Twin of bench/das on pyvene: steps with two linked rotated spaces."""
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import statistics
+import sys
+import time
+
+import torch
+
+with contextlib.redirect_stdout(sys.stderr):  # it says what it lacks
+    import pyvene
+    from pyvene.models.mlp.modelings_mlp import MLPConfig, MLPForClassification
+
+WIDTH, LAYERS, BATCH = 16, 3, 1280
+
+
+def main(count=200):
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    model = MLPForClassification(MLPConfig(n_layer=LAYERS, h_dim=WIDTH, num_classes=2, activation_function="relu", pdrop=0.0))
+    model.requires_grad_(False)
+    representation = pyvene.RepresentationConfig(
+        0, "block_output", "pos", 1, subspace_partition=[[0, WIDTH // 2], [WIDTH // 2, WIDTH]], intervention_link_key=0
+    )
+    config = pyvene.IntervenableConfig([representation, representation], intervention_types=pyvene.RotatedSpaceIntervention)
+    intervenable = pyvene.IntervenableModel(config, model, use_fast=True)
+    adam = torch.optim.Adam(intervenable.get_trainable_parameters(), lr=1e-3)
+    at = [[[0]] * BATCH] * 2
+    times = []
+    for i in range(count + 10):
+        torch.manual_seed(i % 20)
+        base, *sources = ({"inputs_embeds": torch.randn(BATCH, 1, WIDTH)} for _ in range(3))
+        labels = torch.randint(0, 2, (BATCH,))
+        start = time.perf_counter()
+        adam.zero_grad()
+        _, (logits, *_) = intervenable(base, sources, {"sources->base": (at, at)}, subspaces=[[[0]] * BATCH, [[1]] * BATCH])
+        loss = torch.nn.functional.cross_entropy(logits, labels)
+        loss.backward()
+        adam.step()
+        loss.item()
+        times.append(time.perf_counter() - start)
+    times = times[10:]
+    line = {"library": "pyvene " + importlib.metadata.version("pyvene"), "backend": "pyvene", "name": "step on a new call"}
+    print(json.dumps({**line, "median_s": statistics.median(times), "min_s": min(times)}))
+
+
+main()
