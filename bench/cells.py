@@ -21,6 +21,7 @@ KINDS = {  # what is measured: the lines that set the kernel up for it
     "XLA linked": "",
     "without XLA": "%goflags -tags=noxla\n",
     "XLA linked and used": "%env GOMLX_BACKEND xla:cpu\n",
+    "XLA used in the engine, not linked": "%goflags -tags=noxla\n%env GOMLX_BACKEND resident:xla:cpu\n",
 }
 DECLARATIONS = """
 import (

@@ -6,6 +6,8 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -76,7 +78,7 @@ func beClient() error {
 		return err
 	}
 	for in := bufio.NewScanner(os.Stdin); ; {
-		all, err := million.Exec1(float32(1))
+		all, err := million.Call1(float32(1))
 		if err != nil {
 			return err
 		}
@@ -208,5 +210,66 @@ func TestNoEngine(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	if _, err := resident.New("go"); err == nil || !strings.Contains(err.Error(), "there is no engine") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// What ssh -L does: the engine's socket is in one folder, what forwards to it in another.
+func TestForwarded(t *testing.T) {
+	const config = "go:ops_sequential"
+	there := place(t)
+	listener, err := resident.Listen(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	far, err := resident.Place(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- engine.Serve(ctx, listener, pureGo(t), engine.Options{}) }()
+	defer func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
+
+	here := place(t)
+	near, err := resident.Place(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if filepath.Dir(near) != here || filepath.Dir(far) != there {
+		t.Fatalf("sockets %s and %s", near, far)
+	}
+	forwarding, err := net.Listen("unix", near)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer forwarding.Close()
+	go func() {
+		client, err := forwarding.Accept()
+		if err != nil {
+			return
+		}
+		server, err := net.Dial("unix", far)
+		if err != nil {
+			return
+		}
+		go func() { io.Copy(server, client); server.Close() }()
+		io.Copy(client, server)
+		client.Close()
+	}()
+	b, err := resident.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Finalize()
+	if got, err := graph.CallOnce(b, square, float32(3)); err != nil || got.Value() != float32(9) {
+		t.Errorf("got %v, %v, want 9", got, err)
+	}
+	if n := len(started(t, here)); n != 0 {
+		t.Errorf("%d engines were started, want none", n)
 	}
 }
