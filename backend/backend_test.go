@@ -130,3 +130,12 @@ func TestMustPanics(t *testing.T) {
 		}()
 	}
 }
+
+// Where there is no engine, one that GOMLX_BACKEND names is an error, and one that GOVENE_RESIDENT would like is done without.
+func TestNoEngine(t *testing.T) {
+	nowhere := []string{"PATH=", "GOVENE_ENGINE="}
+	wantAll(t, pick(t, 0, append(nowhere, "GOMLX_BACKEND=resident:go")...),
+		"error: backend resident:go: resident:go: there is no engine: ", "GOMLX_BACKEND=go:ops_sequential goes on without it")
+	wantAll(t, pick(t, 0, append(nowhere, "GOVENE_RESIDENT=1")...), "GOVENE_RESIDENT asks for an engine, but there is no engine: ", "1+1 = 2\n")
+	wantAll(t, pick(t, 42, append(nowhere, "GOVENE_RESIDENT=1")...), "go:ops_sequential (pure Go): the model has 42 parameters", "1+1 = 2\n")
+}
