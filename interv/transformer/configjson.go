@@ -16,7 +16,8 @@ import (
 )
 
 // ParseConfig reads the config.json of a checkpoint. Sizes must be there; what else is left out has transformers' default. Fields that
-// say nothing about the computation are ignored; one that asks for a computation that is not done here is an error.
+// say nothing about the computation are ignored; one that asks for a computation that is not done here is an error. Of a multimodal
+// checkpoint it reads the config of the text model.
 func ParseConfig(data []byte) (Config, error) {
 	var c Config
 	err := c.UnmarshalJSON(data)
@@ -28,6 +29,10 @@ func MustParseConfig(text string) Config { return must.Of(ParseConfig([]byte(tex
 
 // UnmarshalJSON is [ParseConfig].
 func (c *Config) UnmarshalJSON(data []byte) error {
+	data, _, err := textConfig(data)
+	if err != nil {
+		return err
+	}
 	f := &fields{}
 	if err := json.Unmarshal(data, &f.values); err != nil {
 		return fmt.Errorf("config.json: %w", err)

@@ -1,6 +1,9 @@
 package transformer
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/internal/checkpoint"
@@ -72,6 +75,7 @@ func (m *Model) Save(folder string) error {
 
 // Load reads a checkpoint as Hugging Face lays it out, in any floating-point type, as float32. It is given by its folder, or by its id
 // on the hub ("gpt2", "owner/name", "owner/name@revision"), which is taken from the cache if it is there.
+// Of a multimodal checkpoint it loads the text model, and [Model.LeftOut] names the rest.
 func Load(idOrFolder string) (*Model, error) { return LoadWith(idOrFolder, nil) }
 
 // LoadWith is Load that tells how far it is; see [Bar].
@@ -98,12 +102,30 @@ func LoadWith(idOrFolder string, progress Progress) (*Model, error) {
 			names = append(names, t.Name)
 		}
 	}
+	own, leftOut := map[string]string(nil), []string(nil)
+	if _, inside, _ := textConfig(file.Config()); inside {
+		own, leftOut = textNames(names)
+		names = slices.Sorted(maps.Keys(own))
+	}
 	values, err := file.Load(func(done, total int64) { progress("weights", done, total) }, names...)
 	if err != nil {
 		return nil, err
 	}
+	for name, plain := range own {
+		if value := values[name]; name != plain {
+			if values[plain] != nil {
+				return nil, &interv.Error{Where: folder, Axis: plain, Got: "it and " + name, Wanted: "one of the two"}
+			}
+			delete(values, name)
+			values[plain] = value
+		}
+	}
 	m, err := WithWeights(config, values)
-	return m, interv.Within(folder, err)
+	if err != nil {
+		return nil, interv.Within(folder, err)
+	}
+	m.leftOut = leftOut
+	return m, nil
 }
 
 // MustLoad is Load that panics on an error.

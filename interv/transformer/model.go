@@ -30,6 +30,7 @@ type Model struct {
 	config  Config
 	naming  naming
 	weights *interv.Weights
+	leftOut []string // of the checkpoint's weights
 }
 
 var _ interv.Model = (*Model)(nil)
