@@ -75,9 +75,14 @@ func (c transformersCase) masked(logits []float32) []float32 {
 	return logits
 }
 
+// rounding is how far logits in float32 may be from transformers': 1e-5 of the largest, and of 1 where all are smaller.
+func rounding(want []float32) float32 {
+	return 1e-5 * max(1, slices.Max(want), -slices.Min(want))
+}
+
 func TestTransformersLogits(t *testing.T) {
 	eachTransformersCase(t, "logits", func(t *testing.T, c transformersCase) {
-		wantClose(t, "logits", c.masked(forward(t, c.Model, c.inputs(), nil)), c.values("logits"), 1e-5)
+		wantClose(t, "logits", c.masked(forward(t, c.Model, c.inputs(), nil)), c.values("logits"), rounding(c.values("logits")))
 	})
 }
 
@@ -89,7 +94,7 @@ func TestTransformersGeneration(t *testing.T) {
 		iv := interv.MustNew(engine, c.Model, interv.Config{})
 		prompts := interv.Inputs{"input_ids": c.tensors["prompts"], "attention_mask": c.tensors["prompts_mask"]}
 		generated := iv.MustGenerate(interv.Call{Base: prompts}, interv.Generation{NewTokens: steps, Logits: true})
-		wantClose(t, "logits", tensors.MustCopyFlatData[float32](generated.Logits), c.values("generated_logits"), 1e-5)
+		wantClose(t, "logits", tensors.MustCopyFlatData[float32](generated.Logits), c.values("generated_logits"), rounding(c.values("generated_logits")))
 		for i, token := range slices.Concat(generated.New...) {
 			if token != int(want[i]) {
 				t.Errorf("example %d, step %d: got token %d, wanted %d", i/steps, i%steps, token, want[i])
@@ -98,11 +103,15 @@ func TestTransformersGeneration(t *testing.T) {
 	})
 }
 
+// noModule are sites of mixtures that are no input or output of any of transformers' modules for all tokens; router_test.go has formulas for them.
+var noModule = []interv.Component{transformer.RouterOutput, transformer.ExpertInput, transformer.EachExpertOutput}
+
 // Each site, patched on its own with a source's activations, gives transformers' logits. One call has an example for each site, which the
 // representations of all others leave alone.
 func TestTransformersSites(t *testing.T) {
 	eachTransformersCase(t, "patched", func(t *testing.T, c transformersCase) {
 		sites, order := c.Catalogue().All(), map[interv.Component]int{}
+		sites = slices.DeleteFunc(sites, func(s interv.Site) bool { return slices.Contains(noModule, s.Component) })
 		for i, about := range c.Catalogue().Sites {
 			order[about.Component] = i
 		}

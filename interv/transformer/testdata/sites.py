@@ -27,12 +27,16 @@ PARTS = {
     "olmo2": dict(LLAMA, middle="mlp"),
     "gemma2": dict(LLAMA, middle="pre_feedforward_layernorm"),
     "gemma3_text": dict(LLAMA, middle="pre_feedforward_layernorm"),
+    "mixtral": dict(LLAMA, mlp=("block_sparse_moe",) * 2, router="block_sparse_moe.gate"),
+    **dict.fromkeys(["qwen3_moe", "olmoe"], dict(LLAMA, router="mlp.gate")),
     **dict.fromkeys(["llama", "mistral", "qwen2", "qwen3", "stablelm", "cohere", "granite", "smollm3", "olmo", "gemma"], LLAMA),
 }
 HEADS = ["head_query_output", "head_key_output", "head_value_output", "attention_weight", "head_attention_value_output"]
 ORDER = ["embedding", "block_input", "attention_input", "query_output", "head_query_output", "key_output", "head_key_output", "value_output",
          "head_value_output", "attention_weight", "head_attention_value_output", "attention_value_output", "attention_output",
-         "residual_middle", "mlp_input", "mlp_activation", "mlp_output", "block_output", "final_norm"]
+         "residual_middle", "mlp_input", "mlp_activation", "router_input", "router_scores", "expert_output", "mlp_output", "block_output",
+         "final_norm"]
+MIXED = ["router_input", "router_scores", "expert_output"]  # sites of mixtures alone; what each expert reads and gives, no module has for all tokens
 
 
 class Sites:
@@ -61,7 +65,13 @@ class Sites:
             if component == "residual_middle" and self.parallel():
                 continue
             for layer in range(1 if component in ("embedding", "final_norm") else self.count):
-                yield component, layer
+                if component not in [*MIXED, "mlp_activation"] or self.mixes(layer) == (component in MIXED):
+                    yield component, layer
+
+    def mixes(self, layer):
+        """Whether a layer has a mixture in place of an MLP."""
+        mlp = self.module(self.parts["mlp"][0], layer)
+        return hasattr(mlp, "experts")
 
     def module(self, path, layer=None):
         return self.model.get_submodule(path if layer is None else f"{self.parts['blocks']}.{layer}.{path}".rstrip("."))
@@ -90,7 +100,8 @@ class Sites:
             return [(self.module(parts["middle"], layer), "in place", everything)]
         where = {"block_input": ("", "in"), "block_output": ("", "out"), "attention_value_output": (parts["output"], "in"),
                  "attention_output": (parts["output"], "out"), "mlp_input": (parts["mlp"][0], "in"), "mlp_output": (parts["mlp"][1], "out"),
-                 "mlp_activation": (parts["activation"], "out")}[component]
+                 "mlp_activation": (parts["activation"], "out"), "router_input": (parts.get("router"), "in"),
+                 "router_scores": (parts.get("router"), "out"), "expert_output": (parts["mlp"][1], "out")}[component]
         return [(self.module(where[0], layer), where[1], everything)]
 
     def fused(self, which):
@@ -109,6 +120,8 @@ class Sites:
             softmax, calls = torch.nn.functional.softmax, []
 
             def counted(*args, **kwargs):
+                if kwargs.get("dim") != -1:  # a router's
+                    return softmax(*args, **kwargs)
                 calls.append(None)
                 value = softmax(*args, **kwargs)
                 return edit(value.clone()) if len(calls) == layer + 1 else value
