@@ -7,8 +7,8 @@ cd "$(dirname "$0")/.."
 threads=${THREADS:-1} networks=${NETWORKS:-5}
 . bench/common.sh
 with_jax=.lab/bench-jax-venv
-if [ ! -d "$with_jax" ]; then
-	"${PYTHON:-python3.11}" -m venv "$with_jax"
+if ! "$with_jax/bin/python" -c "import jax" 2>/dev/null; then
+	"${PYTHON:-python3.11}" -m venv --clear "$with_jax"
 	"$with_jax/bin/python" -m pip install --quiet --disable-pip-version-check jax==0.10.2
 fi
 go build -buildvcs=false -o .lab/bin/bench-das ./bench/das
