@@ -113,11 +113,12 @@ func (b *batched) run(ctx context.Context, out *collector) error {
 			items = append(items, item{cell, pair})
 		}
 	}
+	unit := -1
 	for part := range slices.Chunk(items, b.rows-1) {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		if out.has(part) {
+		if unit++; !b.Part.has(unit) || out.has(part) {
 			continue
 		}
 		values, err := b.call(part)

@@ -25,11 +25,15 @@ const fileFormat = "govene sweep 1"
 
 // resultFile is what a file of results holds.
 type resultFile struct {
-	Format string     `json:"format"`
-	Digest string     `json:"digest"` // of sweep, model and inputs
-	Base   []number   `json:"base"`   // [pair]
-	Source []number   `json:"source"` // [pair]
-	Values [][]number `json:"values"` // [cell][pair]
+	Format   string     `json:"format"`
+	Digest   string     `json:"digest"`        // of sweep, model and inputs
+	Part     Part       `json:"part,omitzero"` // that the file has; all where it is not there
+	Finished bool       `json:"finished"`      // whether it has all of that
+	Metric   string     `json:"metric"`
+	Cells    []Cell     `json:"cells"`
+	Base     []number   `json:"base"`             // [pair]
+	Source   []number   `json:"source,omitempty"` // [pair]
+	Values   [][]number `json:"values"`           // [cell][pair]
 }
 
 // number is a float64 to the bit; NaN, which JSON has not, is what has not been measured, and null.
@@ -62,6 +66,14 @@ func numbers(values []float64) []number {
 	list := make([]number, len(values))
 	for i, v := range values {
 		list[i] = number(v)
+	}
+	return list
+}
+
+func floats(numbers []number) []float64 {
+	list := make([]float64, len(numbers))
+	for i, n := range numbers {
+		list[i] = float64(n)
 	}
 	return list
 }
@@ -113,53 +125,38 @@ func sortedNames(inputs map[string]*tensors.Tensor) (names []string) {
 	return names
 }
 
-// resume takes over what a file has; there may be none yet.
-func (c *collector) resume(path, digest string) error {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	refuse := func(axis, got, wanted string) error {
-		return &interv.Error{Where: path, Axis: axis, Got: got, Wanted: wanted + "; the file is left as it is"}
-	}
-	var file resultFile
-	if err := strict.Unmarshal(text, &file); err != nil {
-		return refuse("results", err.Error(), "a whole file of a sweep's results")
-	}
-	fits := len(file.Values) == len(c.values) && len(file.Base) == len(c.base) && len(file.Source) == len(c.source)
-	for i := 0; fits && i < len(file.Values); i++ {
-		fits = len(file.Values[i]) == len(c.values[i])
-	}
-	switch {
-	case file.Format != fileFormat:
-		return refuse("format", strconv.Quote(file.Format), strconv.Quote(fileFormat))
-	case file.Digest != digest:
-		return refuse("digest", file.Digest, digest+": that of this sweep, model and inputs, on this backend")
-	case !fits:
-		return refuse("results", fmt.Sprintf("%d cells of %d pairs", len(file.Values), len(file.Base)), fmt.Sprintf("%d of %d", len(c.values), len(c.base)))
-	}
-	take := func(to []float64, from []number) {
-		for i, n := range from {
-			to[i] = float64(n)
-		}
-	}
-	take(c.base, file.Base)
-	take(c.source, file.Source)
-	for i := range file.Values {
-		take(c.values[i], file.Values[i])
-	}
-	return nil
+// leftAsItIs refuses a file that will not be written to.
+func leftAsItIs(path, axis, got, wanted string) error {
+	return &interv.Error{Where: path, Axis: axis, Got: got, Wanted: wanted + "; the file is left as it is"}
 }
 
-// save writes the file as a whole, in the place of the one before.
-func (c *collector) save(path, digest string) error {
-	file := resultFile{Format: fileFormat, Digest: digest, Base: numbers(c.base), Source: numbers(c.source)}
-	for _, row := range c.values {
-		file.Values = append(file.Values, numbers(row))
+// readFile reads a file of results: a whole one of this version.
+func readFile(path string) (file resultFile, err error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return file, err
 	}
+	var header struct {
+		Format string `json:"format"`
+	}
+	if json.Unmarshal(text, &header) == nil && header.Format != fileFormat {
+		return file, leftAsItIs(path, "format", strconv.Quote(header.Format), strconv.Quote(fileFormat))
+	}
+	if err := strict.Unmarshal(text, &file); err != nil {
+		return file, leftAsItIs(path, "results", err.Error(), "a whole file of a sweep's results")
+	}
+	pairs, fits := len(file.Base), len(file.Values) == len(file.Cells) && (file.Source == nil || len(file.Source) == len(file.Base))
+	for _, row := range file.Values {
+		fits = fits && len(row) == pairs
+	}
+	if !fits || pairs == 0 {
+		return file, leftAsItIs(path, "results", fmt.Sprintf("%d cells, numbers of %d, and %d pairs", len(file.Cells), len(file.Values), pairs), "numbers for every cell and pair")
+	}
+	return file, interv.Within(path, file.Part.check())
+}
+
+// write writes the file as a whole, in the place of the one before: whoever is killed leaves one or the other.
+func (file resultFile) write(path string) error {
 	text, err := json.Marshal(file)
 	if err != nil {
 		return err
@@ -170,8 +167,45 @@ func (c *collector) save(path, digest string) error {
 	}
 	defer os.Remove(whole.Name()) // of no effect once it has the other name
 	_, err = whole.Write(append(text, '\n'))
-	if err := errors.Join(err, whole.Sync(), whole.Close()); err != nil {
+	if err := errors.Join(err, whole.Chmod(0o644), whole.Sync(), whole.Close()); err != nil {
 		return err
 	}
 	return os.Rename(whole.Name(), path)
+}
+
+// resume takes over what the collector's file has; there may be none yet.
+func (c *collector) resume() error {
+	file, err := readFile(c.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case file.Digest != c.header.Digest:
+		return leftAsItIs(c.path, "digest", file.Digest, c.header.Digest+": that of this sweep, model and inputs, on this backend")
+	case file.Part != c.header.Part:
+		return leftAsItIs(c.path, "part", file.Part.String(), c.header.Part.String())
+	case len(file.Values) != len(c.values) || len(file.Base) != len(c.base):
+		return leftAsItIs(c.path, "results", fmt.Sprintf("%d cells of %d pairs", len(file.Values), len(file.Base)), fmt.Sprintf("%d of %d", len(c.values), len(c.base)))
+	}
+	c.header.Finished = file.Finished
+	copy(c.base, floats(file.Base))
+	copy(c.source, floats(file.Source))
+	for i, row := range file.Values {
+		copy(c.values[i], floats(row))
+	}
+	return nil
+}
+
+// save writes the file of results.
+func (c *collector) save() error {
+	file := c.header
+	file.Base = numbers(c.base)
+	if c.sources {
+		file.Source = numbers(c.source)
+	}
+	for _, row := range c.values {
+		file.Values = append(file.Values, numbers(row))
+	}
+	return file.write(c.path)
 }

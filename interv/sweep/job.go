@@ -93,7 +93,10 @@ func (s Sweep) check(backend compute.Backend, model interv.Model) (*job, error) 
 	if backend == nil || model == nil {
 		return nil, &interv.Error{Axis: "backend and model", Got: fmt.Sprintf("%T and %T", backend, model), Wanted: "both"}
 	}
-	var err error
+	err := s.Part.check()
+	if err != nil {
+		return nil, err
+	}
 	if j.extent, err = model.Check(s.Base); err != nil {
 		return nil, interv.Within("base", err)
 	}

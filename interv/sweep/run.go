@@ -22,7 +22,9 @@ type collector struct {
 	base, source []float64   // [pair]
 
 	progress     Progress
-	path, digest string // of the file of results; empty for none
+	path         string     // of the file of results; empty for none
+	header       resultFile // what the file has besides numbers
+	sources      bool       // whether it has those of sources
 	begun, saved time.Time
 	done, first  int // numbers measured by now, and when the run began
 }
@@ -34,14 +36,16 @@ const saveEvery = 2 * time.Second
 func (c *collector) start(j *job) (err error) {
 	c.progress, c.path = j.Progress, j.File
 	if c.path != "" {
-		if c.digest, err = j.digest(); err == nil {
-			err = c.resume(c.path, c.digest)
+		c.header = resultFile{Format: fileFormat, Part: j.Part, Metric: j.Metric.Name(), Cells: j.cells}
+		c.sources = j.measuresSources()
+		if c.header.Digest, err = j.digest(); err == nil {
+			err = c.resume()
 		}
 		if err != nil {
 			return err
 		}
 	}
-	c.begun, c.saved = time.Now(), time.Now()
+	c.begun = time.Now() // the first numbers are saved at once: where nothing can be written is known before long
 	for _, row := range c.values {
 		for _, v := range row {
 			if !math.IsNaN(v) {
@@ -105,15 +109,16 @@ func (c *collector) take(items []item, values []float64) error {
 		return nil
 	}
 	c.saved = time.Now()
-	return c.save(c.path, c.digest)
+	return c.save()
 }
 
-// finish writes the file of results once more.
-func (c *collector) finish() error {
+// finish writes the file of results once more, as finished if nothing went wrong.
+func (c *collector) finish(err error) error {
 	if c.path == "" {
 		return nil
 	}
-	return c.save(c.path, c.digest)
+	c.header.Finished = err == nil
+	return c.save()
 }
 
 // Plan is a sweep that has been checked against a model, with all that will be done: nothing has been compiled or run yet.
@@ -185,11 +190,11 @@ func (p *Plan) Run(ctx context.Context) (*Result, error) {
 	if p.packed == nil {
 		run = p.runBatched
 	}
-	if out.done == len(p.cells)*p.extent.Batch && out.measured(interv.Range(0, p.extent.Batch)) {
-		return r, nil // the file has it all
+	if out.header.Finished {
+		return r, nil
 	}
 	err := run(ctx, out, &r.Stats)
-	return r, errors.Join(err, out.finish())
+	return r, errors.Join(err, out.finish(err))
 }
 
 func (p *Plan) runBatched(ctx context.Context, out *collector, stats *Stats) error {

@@ -13,8 +13,23 @@ import (
 // run runs everything, group by group and chunk by chunk: of a chunk all blocks at once, so that no more than the clean runs of a group and
 // one chunk are on the device, however large the sweep.
 func (p *packed) run(ctx context.Context, out *collector) error {
+	unit := 0
 	for g, pairs := range p.groups {
-		if err := p.group(ctx, pairs, p.chunks[g], out); err != nil {
+		own, first := p.Part.has(unit), unit // the clean runs of a group without chunks are a unit themselves
+		unit += max(1, len(p.chunks[g]))
+		var left []chunk
+		for i, rows := range p.chunks[g] {
+			if p.Part.has(first + i) {
+				own = true
+				if !out.has(rows.items()) {
+					left = append(left, rows)
+				}
+			}
+		}
+		if !own || len(left) == 0 && out.measured(pairs) {
+			continue
+		}
+		if err := p.group(ctx, pairs, left, out); err != nil {
 			return err
 		}
 	}
@@ -22,10 +37,6 @@ func (p *packed) run(ctx context.Context, out *collector) error {
 }
 
 func (p *packed) group(ctx context.Context, pairs []int, chunks []chunk, out *collector) error {
-	chunks = slices.DeleteFunc(slices.Clone(chunks), func(rows chunk) bool { return out.has(rows.items()) })
-	if len(chunks) == 0 && out.measured(pairs) {
-		return nil
-	}
 	c, values, err := p.clean(pairs)
 	defer c.free()
 	if err != nil {

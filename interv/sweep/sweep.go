@@ -1,6 +1,8 @@
 package sweep
 
 import (
+	"fmt"
+
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/interv"
@@ -57,9 +59,33 @@ type Sweep struct {
 	// another sweep, model or inputs, or cut short, is an error, and is left as it is.
 	File string `json:"-"`
 
+	// Part, if not zero, leaves all but a share of the work undone: what several machines do side by side, each with a File of its own, is
+	// put together by [Merge], with the bits of a sweep that does it all.
+	Part Part `json:"-"`
+
 	// Progress, if not nil, is told how far the sweep is; see [Bar].
 	Progress Progress `json:"-"`
 }
+
+// Part is a share of a sweep's work: part Index of Count, counted from 1. The zero value is all of it.
+type Part struct {
+	Index int `json:"index"`
+	Count int `json:"count"`
+}
+
+// String is such as "2 of 8".
+func (p Part) String() string { return fmt.Sprintf("%d of %d", p.Index, p.Count) }
+
+// check wants a part that there is.
+func (p Part) check() error {
+	if p != (Part{}) && (p.Count < 1 || p.Index < 1 || p.Index > p.Count) {
+		return &interv.Error{Axis: "part", Got: p.String(), Wanted: "1 to the number of parts"}
+	}
+	return nil
+}
+
+// has tells whether a unit of work, such as a chunk, is in the part; they are dealt out in turn.
+func (p Part) has(unit int) bool { return p.Count < 1 || unit%p.Count == p.Index-1 }
 
 // Place is an entry of the axis of positions: some positions in each pair, patched together, under a name.
 type Place struct {
