@@ -68,8 +68,26 @@ func orWhole[T any](axis []T) []T {
 	return axis
 }
 
-// name is what axes call the place.
-func (p Place) name() string {
+// String is such as "block_output of layer 3 at 4, head 1": what of a cell is not all.
+func (c Cell) String() string {
+	text := fmt.Sprintf("%s of layer %d", c.Component, c.Layer)
+	if c.Place.At != nil {
+		text += " at " + c.Place.String()
+	}
+	if c.Heads != nil {
+		text += ", heads " + listed(c.Heads)
+	}
+	if c.Features != nil {
+		text += ", features " + listed(c.Features)
+	}
+	if c.Direction != 0 || c.Scale != 0 && c.Scale != 1 {
+		text += fmt.Sprintf(", direction %d times %g", c.Direction, c.Scale)
+	}
+	return text
+}
+
+// String is what axes call the place: its name, or its positions.
+func (p Place) String() string {
 	switch {
 	case p.Name != "":
 		return p.Name

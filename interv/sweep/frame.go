@@ -72,7 +72,7 @@ func (r *Result) frame(each int, numbers func(cell, k int) [4]float64) *plotting
 	var positions []string // in the order of cells
 	seen := map[string]bool{}
 	for i, c := range r.Cells {
-		place := c.Place.name()
+		place := c.Place.String()
 		if !seen[place] {
 			seen[place], positions = true, append(positions, place)
 		}
@@ -138,7 +138,7 @@ func (r *Result) Plot() plotting.Plot {
 		return false
 	}
 	switch {
-	case varies(func(c Cell) string { return c.Place.name() }):
+	case varies(func(c Cell) string { return c.Place.String() }):
 	case varies(func(c Cell) string { return listed(c.Heads) }):
 		across = "heads"
 	case varies(func(c Cell) string { return listed(c.Features) }):

@@ -40,7 +40,7 @@ func (file resultFile) result() *Result {
 // and so is a file of another sweep that is there already.
 func Merge(path string, parts ...string) (*Result, error) {
 	if len(parts) == 0 {
-		return nil, &interv.Error{Where: "merge", Got: "no files", Wanted: "those of all parts"}
+		return nil, &interv.Error{Axis: "parts", Got: "no files", Wanted: "those of all parts"}
 	}
 	var merged resultFile
 	from := map[int]string{} // the file of each part
@@ -74,7 +74,7 @@ func Merge(path string, parts ...string) (*Result, error) {
 		}
 	}
 	if missing != nil {
-		return nil, &interv.Error{Where: "merge", Axis: "parts", Got: fmt.Sprintf("%d of %d: %v missing", len(parts), merged.Part.Count, missing), Wanted: "all of them"}
+		return nil, &interv.Error{Axis: "parts", Got: fmt.Sprintf("%d of %d: %v missing", len(parts), merged.Part.Count, missing), Wanted: "all of them"}
 	}
 	merged.Part = Part{}
 	if err := merged.replaces(path); err != nil {

@@ -85,7 +85,7 @@ func both(t *testing.T, model interv.Model, s Sweep) *Result {
 	near(t, "base", packed.Base, batched.Base)
 	near(t, "source", packed.Source, batched.Source)
 	for i, cell := range packed.Cells {
-		near(t, fmt.Sprintf("%s at %s heads %v features %v", cell.where(i), cell.Place.name(), cell.Heads, cell.Features), packed.Values[i], batched.Values[i])
+		near(t, fmt.Sprintf("%s at %s heads %v features %v", cell.where(i), cell.Place.String(), cell.Heads, cell.Features), packed.Values[i], batched.Values[i])
 	}
 	return packed
 }

@@ -91,6 +91,7 @@ func (c *collector) measured(pairs []int) bool {
 }
 
 func (c *collector) take(items []item, values []float64) error {
+	before := c.done
 	for i, it := range items {
 		if math.IsNaN(c.values[it.cell][it.pair]) {
 			c.done++
@@ -105,7 +106,7 @@ func (c *collector) take(items []item, values []float64) error {
 		}
 		c.progress(c.done, total, left)
 	}
-	if c.path == "" || time.Since(c.saved) < saveEvery {
+	if c.path == "" || c.done == before || time.Since(c.saved) < saveEvery {
 		return nil
 	}
 	c.saved = time.Now()

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/gomlx/compute"
+
+	"github.com/govene/govene/backend"
+	"github.com/govene/govene/internal/checkpoint"
+	"github.com/govene/govene/internal/strict"
+	"github.com/govene/govene/interv"
+	"github.com/govene/govene/interv/gru"
+	_ "github.com/govene/govene/interv/metric" // whose metrics jobs name
+	"github.com/govene/govene/interv/mlp"
+	"github.com/govene/govene/interv/sweep"
+	"github.com/govene/govene/interv/tokens"
+	"github.com/govene/govene/interv/transformer"
+)
+
+// job is what a file describes: a sweep, or one call.
+type job struct {
+	Model   string          `json:"model"`             // a folder, from where the file is, or an id on the hub
+	Base    *inputs         `json:"base"`              // the runs that are patched
+	Source  *inputs         `json:"source,omitempty"`  // of a sweep
+	Sources []*inputs       `json:"sources,omitempty"` // of a call, one for each group
+	Sweep   json.RawMessage `json:"sweep,omitempty"`   // a sweep.Sweep
+	Config  *interv.Config  `json:"config,omitempty"`  // of a call
+	Call    json.RawMessage `json:"call,omitempty"`
+
+	path      string
+	tokenizer *tokens.Tokenizer // nil until a text has been met
+}
+
+// readJob reads a job's file; whatever is in it that has no meaning is an error.
+func readJob(path string) (*job, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	j := &job{path: path}
+	if err := strict.Unmarshal(text, j); err != nil {
+		return nil, interv.Within(path, err)
+	}
+	missing := func(field, wanted string) error {
+		return interv.Within(path, &interv.Error{Axis: field, Got: "nothing", Wanted: wanted})
+	}
+	switch {
+	case j.Model == "":
+		return nil, missing("model", "a folder, or a model's id on the hub")
+	case j.Base == nil:
+		return nil, missing("base", "inputs")
+	case (j.Sweep == nil) == (j.Config == nil):
+		return nil, interv.Within(path, &interv.Error{Axis: "sweep and config", Got: map[bool]string{true: "neither", false: "both"}[j.Sweep == nil], Wanted: "one of the two"})
+	case j.Sweep != nil && (j.Sources != nil || j.Call != nil):
+		return nil, interv.Within(path, &interv.Error{Axis: "sources and call", Got: "some, beside a sweep", Wanted: "none: a sweep has one source"})
+	case j.Config != nil && j.Source != nil:
+		return nil, interv.Within(path, &interv.Error{Axis: "source", Got: "one, beside a config", Wanted: "sources, a list with one for each group"})
+	}
+	return j, nil
+}
+
+// folder is where the model is: for an id what the hub calls it.
+func (j *job) folder() string {
+	beside := j.Model
+	if !filepath.IsAbs(beside) {
+		beside = filepath.Join(filepath.Dir(j.path), j.Model)
+	}
+	if status, err := os.Stat(beside); err == nil && status.IsDir() {
+		return beside
+	}
+	return j.Model
+}
+
+// load makes the model, of the kind that its config.json tells, and a backend for it.
+func (j *job) load() (compute.Backend, interv.Model, error) {
+	folder, err := checkpoint.Resolve(j.folder(), nil)
+	if err != nil {
+		return nil, nil, interv.Within(j.path+", model", err)
+	}
+	text, err := os.ReadFile(filepath.Join(folder, checkpoint.ConfigFile))
+	if err != nil {
+		return nil, nil, err
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(text, &fields); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", filepath.Join(folder, checkpoint.ConfigFile), err)
+	}
+	has := func(name string) bool { return fields[name] != nil }
+	var model interv.Model
+	switch {
+	case has("model_type") || has("architectures"):
+		model, err = transformer.Load(folder)
+	case has("n_labels"):
+		model, err = gru.Load(folder)
+	case has("num_classes"):
+		model, err = mlp.Load(folder)
+	default:
+		err = &interv.Error{Where: folder, Axis: checkpoint.ConfigFile, Got: "neither model_type, n_labels nor num_classes",
+			Wanted: "the config of a transformer, a recurrent classifier or a multilayer perceptron"}
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	engine, _, err := backend.Parameters(model.Weights().Size()).New()
+	return engine, model, err
+}
+
+// sweep makes the job's sweep, all but where its results go.
+func (j *job) sweep() (s sweep.Sweep, err error) {
+	within := func(part string, err error) (sweep.Sweep, error) { return s, interv.Within(j.path+", "+part, err) }
+	if j.Sweep == nil {
+		return within("sweep", &interv.Error{Got: "none", Wanted: "one: the job is a call, for govene run"})
+	}
+	text, err := j.withTokens(j.Sweep)
+	if err != nil {
+		return within("sweep", err)
+	}
+	if err := strict.Unmarshal(text, &s); err != nil {
+		return s, interv.Within(j.path, err)
+	}
+	if s.Base, err = j.Base.tensors(j); err != nil {
+		return within("base", err)
+	}
+	if j.Source != nil {
+		if s.Source, err = j.Source.tensors(j); err != nil {
+			return within("source", err)
+		}
+	}
+	return s, nil
+}
+
+// tokensOf are the settings of metrics that list tokens: a text in them stands for the token that it is.
+var tokensOf = []string{"right", "wrong", "tokens"}
+
+// withTokens writes ids in the place of texts that stand for tokens.
+func (j *job) withTokens(text json.RawMessage) (json.RawMessage, error) {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	var value any
+	if err := decoder.Decode(&value); err != nil {
+		return nil, err
+	}
+	var walk func(value any, within bool) (any, error)
+	walk = func(value any, within bool) (_ any, err error) {
+		switch v := value.(type) {
+		case map[string]any:
+			for name := range v {
+				if v[name], err = walk(v[name], slices.Contains(tokensOf, name)); err != nil {
+					return nil, err
+				}
+			}
+		case []any:
+			for i := range v {
+				if v[i], err = walk(v[i], within); err != nil {
+					return nil, err
+				}
+			}
+		case string:
+			if within {
+				tokenizer, err := j.texts()
+				if err != nil {
+					return nil, err
+				}
+				return tokenizer.ID(v)
+			}
+		}
+		return value, nil
+	}
+	if _, err := walk(value, false); err != nil {
+		return nil, err
+	}
+	return json.Marshal(value)
+}
+
+// texts is the model's tokenizer.
+func (j *job) texts() (*tokens.Tokenizer, error) {
+	if j.tokenizer == nil {
+		var err error
+		if j.tokenizer, err = tokens.Load(j.folder()); err != nil {
+			return nil, err
+		}
+	}
+	return j.tokenizer, nil
+}
+
+// beside is a file named after the job's.
+func (j *job) beside(suffix string) string { return strings.TrimSuffix(j.path, ".json") + suffix }
+
+// terminal tells whether people watch what is written.
+func terminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	status, err := file.Stat()
+	return err == nil && status.Mode()&os.ModeCharDevice != 0
+}

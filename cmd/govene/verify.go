@@ -1,0 +1,161 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"strings"
+
+	"github.com/govene/govene/interv"
+	"github.com/govene/govene/interv/sweep"
+)
+
+var verifyCommand = command{name: "verify", arguments: "JOB.json", does: "runs a job again, and compares all bits", more: `
+It compares with the file of results that "govene sweep", "govene merge" or "govene run" has left, and exits with 1 where a number differs: it says how many
+do, which by most, and by how much. On another backend than the one that the results are of, numbers differ by rounding.
+`, do: doVerify}
+
+func doVerify(c *call) error {
+	path := c.flags.String("results", "", "the `file` to compare with (default JOB.result.json, for a call JOB.result.csv)")
+	if err := c.parse(1); err != nil {
+		return err
+	}
+	j, err := readJob(c.arguments[0])
+	if err != nil {
+		return err
+	}
+	if j.Config != nil {
+		if *path == "" {
+			*path = j.beside(callResults)
+		}
+		return verifyCall(c, j, *path)
+	}
+	if *path == "" {
+		*path = j.results(sweep.Part{})
+	}
+	kept, err := sweep.Load(*path)
+	if err != nil {
+		return err
+	}
+	plan, err := j.plan(func(s *sweep.Sweep) {
+		if terminal(c.err) {
+			s.Progress = sweep.Bar(c.err)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	again, err := plan.Run(c)
+	if err != nil {
+		return err
+	}
+	if err := sameJob(*path, kept, again); err != nil {
+		return err
+	}
+	d := differences(kept, again)
+	if d.count > 0 {
+		return fmt.Errorf("%s: %d of %d numbers differ, most %s", *path, d.count, d.of, d.most)
+	}
+	fmt.Fprintf(c.out, "%s: all %d numbers are the same, to the bit\n", *path, d.of)
+	return nil
+}
+
+// sameJob refuses results of other cells, pairs or metrics than those of now.
+func sameJob(path string, kept, again *sweep.Result) error {
+	refuse := func(axis, got, wanted string) error {
+		return &interv.Error{Where: path, Axis: axis, Got: got, Wanted: wanted + ", as in the job"}
+	}
+	if kept.Metric != again.Metric {
+		return refuse("metric", kept.Metric, again.Metric)
+	}
+	if len(kept.Base) != len(again.Base) || (kept.Source == nil) != (again.Source == nil) {
+		return refuse("pairs", fmt.Sprintf("%d, sources %t", len(kept.Base), kept.Source != nil), fmt.Sprintf("%d, sources %t", len(again.Base), again.Source != nil))
+	}
+	if len(kept.Cells) != len(again.Cells) {
+		return refuse("cells", fmt.Sprint(len(kept.Cells)), fmt.Sprint(len(again.Cells)))
+	}
+	for i := range kept.Cells {
+		got, err := json.Marshal(kept.Cells[i])
+		wanted, err2 := json.Marshal(again.Cells[i])
+		if err != nil || err2 != nil || string(got) != string(wanted) {
+			return refuse(fmt.Sprintf("cell %d", i), string(got), string(wanted))
+		}
+	}
+	return nil
+}
+
+// difference is what differs between two results.
+type difference struct {
+	count, of int
+	by        float64 // the most, −1 where nothing does; infinite where only one is a number
+	most      string  // where, and the two numbers
+}
+
+func differences(kept, again *sweep.Result) difference {
+	d := difference{by: -1}
+	compare := func(where string, pair int, a, b float64) {
+		d.of++
+		if math.Float64bits(a) == math.Float64bits(b) || math.IsNaN(a) && math.IsNaN(b) {
+			return
+		}
+		d.count++
+		by := math.Abs(a - b)
+		if math.IsNaN(by) {
+			by = math.Inf(1)
+		}
+		if by > d.by {
+			d.by, d.most = by, fmt.Sprintf("at %s, pair %d, by %.3g: got %v, kept %v", where, pair, by, b, a)
+		}
+	}
+	for pair := range kept.Base {
+		compare("the base", pair, kept.Base[pair], again.Base[pair])
+		if kept.Source != nil {
+			compare("the source", pair, kept.Source[pair], again.Source[pair])
+		}
+	}
+	for i, cell := range kept.Cells {
+		for pair := range kept.Base {
+			compare(cell.String(), pair, kept.Values[i][pair], again.Values[i][pair])
+		}
+	}
+	return d
+}
+
+// verifyCall compares the table of a call, line by line: a number is written with all of its bits.
+func verifyCall(c *call, j *job, path string) error {
+	kept, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	iv, call, err := j.call()
+	if err != nil {
+		return err
+	}
+	result, err := iv.Run(call)
+	if err != nil {
+		return interv.Within(j.path, err)
+	}
+	rows := measured(result)
+	again, err := measuredText(rows)
+	if err != nil {
+		return err
+	}
+	had, has := strings.Split(string(kept), "\n"), strings.Split(string(again), "\n")
+	if len(had) != len(has) || had[0] != has[0] {
+		return &interv.Error{Where: path, Axis: "table", Got: fmt.Sprintf("%d lines, columns %s", len(had), had[0]), Wanted: fmt.Sprintf("%d lines, columns %s", len(has), has[0])}
+	}
+	count, first := 0, ""
+	for i := range has {
+		if had[i] != has[i] {
+			if count++; count == 1 {
+				first = fmt.Sprintf("line %d: got %s, kept %s", i+1, has[i], had[i])
+			}
+		}
+	}
+	if count > 0 {
+		return fmt.Errorf("%s: %d of %d lines differ, the first of them %s", path, count, len(rows), first)
+	}
+	fmt.Fprintf(c.out, "%s: all %d numbers are the same, to the bit\n", path, len(rows))
+	return nil
+}
