@@ -28,6 +28,7 @@ import (
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/attribution"
 	"github.com/govene/govene/interv/metric"
+	"github.com/govene/govene/interv/paths"
 	"github.com/govene/govene/interv/sweep"
 	"github.com/govene/govene/interv/transformer"
 )
@@ -116,7 +117,7 @@ func main() {
 	for _, s := range []struct {
 		name string
 		run  func(name string)
-	}{{"positions8", b.positions(3, 7, 11, 15, 19, 23, 27, 31)}, {"heads", b.heads}, {"positions32", b.positions(interv.Range(0, length)...)}, {"attribution", b.attribution}} {
+	}{{"positions8", b.positions(3, 7, 11, 15, 19, 23, 27, 31)}, {"heads", b.heads}, {"positions32", b.positions(interv.Range(0, length)...)}, {"attribution", b.attribution}, {"paths", b.paths}} {
 		if *only == "" || slices.Contains(strings.Split(*only, ","), s.name) {
 			s.run(s.name)
 		}
@@ -186,6 +187,18 @@ func (b *bench) attribution(name string) {
 		}
 	}
 	b.report(name, line{Total: total}, numbers)
+}
+
+// paths gives what each head below the last layer writes to the queries of the last layer's first head, and to nothing else.
+func (b *bench) paths(name string) {
+	if b.explain {
+		return
+	}
+	begun := time.Now()
+	result := must.Of(paths.Run(context.Background(), b.engine, b.model, paths.Paths{Base: b.inputs(b.Base), Source: b.inputs(b.Source), Metric: b.metric(),
+		Receivers: []paths.Receiver{{Layer: b.model.Config().Layers - 1, Component: transformer.HeadQueryOutput, Heads: []int{0}}}}))
+	total := time.Since(begun).Seconds()
+	b.report(name, line{Programs: result.Stats.Programs, Compile: result.Stats.Compiling.Seconds(), Total: total}, result.Values)
 }
 
 // multiplications is the machine's rate at the model's largest product, in operations a second: the best of a few.
