@@ -25,7 +25,11 @@ func (Text) Needs() []Aesthetic { return []Aesthetic{X, Y, Label} }
 // label is what is written for a row.
 func (t Text) label(r Row) string {
 	if t.Format != "" {
-		return fmt.Sprintf(t.Format, r.Label)
+		text := fmt.Sprintf(t.Format, r.Label)
+		if zero := strings.TrimPrefix(text, "-"); zero != text && !strings.ContainsAny(zero, "123456789") && strings.Contains(zero, "0") {
+			return zero // what is rounded to −0.00 is 0.00
+		}
+		return text
 	}
 	if number, ok := r.Label.(float64); ok {
 		return withMinus(strconv.FormatFloat(number, 'g', 3, 64))
