@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/govene/govene/interv/gru"
 	"github.com/govene/govene/interv/mlp"
+	"github.com/govene/govene/resident"
 )
 
 // asCommand has the test's own program be govene, for tests that kill it.
@@ -237,6 +239,26 @@ func TestUse(t *testing.T) {
 	changes := string(read(t, "../../CHANGELOG.md"))
 	if _, newest, _ := strings.Cut(changes, "\n## "); !strings.HasPrefix(newest, version) {
 		t.Errorf("the newest version of CHANGELOG.md is not %s", version)
+	}
+}
+
+// What concerns the engine is handed on to its program, and its failure is the command's.
+func TestEngine(t *testing.T) {
+	t.Setenv(resident.ProgramVar, filepath.Join(t.TempDir(), "nowhere"))
+	fail(t, failed, "nowhere", "status")
+	if runtime.GOOS == "windows" {
+		return
+	}
+	program := filepath.Join(t.TempDir(), "engine")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\necho \"$@\"; [ $1 != stop ]\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(resident.ProgramVar, program)
+	if out := succeed(t, "serve", "-idle", "1m", "xla:cpu"); out != "serve -idle 1m xla:cpu\n" {
+		t.Errorf("the engine got %q", out)
+	}
+	if status, _, err := govene("stop"); status != failed || !strings.Contains(err, "exit status 1") {
+		t.Errorf("got %d, %q", status, err)
 	}
 }
 

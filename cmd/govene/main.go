@@ -5,6 +5,7 @@
 //	govene merge PART.json...       puts the parts of a sweep together that several machines have done
 //	govene run JOB.json             makes one call and measures it
 //	govene verify JOB.json          runs a job again, and compares all bits with the results that are there
+//	govene serve | status | stop    the engine that keeps models between programs
 //	govene version                  says what this is
 //
 // A job is one JSON file, as docs/command.md describes it. The backend is the one that package backend picks; GOMLX_BACKEND names another.
@@ -48,7 +49,7 @@ type command struct {
 	do        func(c *call) error
 }
 
-var commands = []command{explainCommand, sweepCommand, mergeCommand, runCommand, verifyCommand, versionCommand}
+var commands = []command{explainCommand, sweepCommand, mergeCommand, runCommand, verifyCommand, serveCommand, statusCommand, stopCommand, versionCommand}
 
 // call is a command under way.
 type call struct {
