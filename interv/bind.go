@@ -267,7 +267,7 @@ func (b *bound) bindAction(iv *Intervenable, i int, p planned, runOf []int) (act
 	if a.whole = p.gathered && a.isWhole(written, from, extent.Positions*max(1, p.sites.Heads), b); !a.whole {
 		b.bindIndices(&a, p, written, from, extent)
 	}
-	return a, b.bindSubspace(&a, p, entry(b.call.Subspaces, i), iv.model.Weights().DType())
+	return a, b.bindSubspace(&a, p, entry(b.call.Subspaces, i), iv.model.Weights().ResultDType())
 }
 
 // checkTogether wants as many units in each example as the intervention takes together.
@@ -294,7 +294,7 @@ func (b *bound) bindSource(iv *Intervenable, a *action, i int, p planned, run in
 	case !p.reads:
 		return nil, nil
 	case unread != "":
-		a.given, err = p.draw(written.perExample(), iv.model.Weights().DType())
+		a.given, err = p.draw(written.perExample(), iv.model.Weights().ResultDType())
 		return written.numbered(), err
 	case run < 0:
 		return nil, &Error{Axis: "source", Got: "none", Wanted: "one: " + p.Intervention.Name() + " reads a source"}
@@ -343,7 +343,7 @@ func (b *bound) bindGiven(iv *Intervenable, a *action, p planned, t *tensors.Ten
 	if p.sites.Width == 0 && len(dimensions) > 0 { // varies with the run: the program checks it
 		wanted[len(wanted)-1] = dimensions[len(dimensions)-1]
 	}
-	if dtype := iv.model.Weights().DType(); t.DType() != dtype {
+	if dtype := iv.model.Weights().ResultDType(); t.DType() != dtype {
 		return nil, &Error{Axis: "activations", Got: t.DType().String(), Wanted: dtype.String()}
 	}
 	if t.Size() == 0 || len(dimensions) == 0 || len(dimensions) > len(wanted) || !slices.Equal(dimensions, wanted[len(wanted)-len(dimensions):]) {

@@ -201,7 +201,7 @@ func (t *gradientTask) build(b *builder, o Outcome) []*Node {
 	results := []*Node{value}
 	gradients := Gradient(value, variables...)
 	for i, gradient := range gradients[:own] {
-		results = append(results, gradient)
+		results = append(results, widened(gradient))
 		if i < len(keys) && t.iv.kind(keys[i]) == Orthonormal {
 			results = append(results, tangent(variables[i], gradient))
 		}
@@ -210,7 +210,7 @@ func (t *gradientTask) build(b *builder, o Outcome) []*Node {
 	for _, r := range b.read {
 		of := recorder{site: r.site, extent: r.extent, covered: r.covered, pieces: gradients[:len(r.pieces)]}
 		gradients = gradients[len(r.pieces):]
-		results = append(results, r.whole(), of.whole())
+		results = append(results, widened(r.whole()), widened(of.whole()))
 	}
 	return results
 }
@@ -245,7 +245,7 @@ func (o Outcome) evaluate(loss Loss, variables []*Node) (value *Node) {
 	case value == nil:
 		panic(&Error{Where: "loss", Got: "no node", Wanted: "a scalar"})
 	case !value.IsScalar() || !value.DType().IsFloat():
-		panic(&Error{Where: "loss", Axis: "shape", Got: value.Shape().String(), Wanted: "a scalar of float32 or float64"})
+		panic(&Error{Where: "loss", Axis: "shape", Got: value.Shape().String(), Wanted: "a scalar of floating-point numbers"})
 	}
 	return value
 }

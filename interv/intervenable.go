@@ -58,6 +58,9 @@ func New(backend compute.Backend, model Model, config Config) (*Intervenable, er
 	if err := checkBoth(backend, model); err != nil {
 		return nil, err
 	}
+	if err := checkComputes(backend, model.Weights().DType()); err != nil {
+		return nil, err
+	}
 	config = config.clone()
 	plan, err := config.check(model.Catalogue())
 	if err != nil {
@@ -80,7 +83,7 @@ func New(backend compute.Backend, model Model, config Config) (*Intervenable, er
 		}
 		for j := range iv.declared[i] {
 			parameter := &iv.declared[i][j]
-			parameter.Value = ofDType(parameter.Value, model.Weights().DType())
+			parameter.Value = ofDType(parameter.Value, model.Weights().ResultDType())
 			key := parameterKey{i, parameter.Name}
 			if err := checkParameter(key, parameter.Kind, parameter.Value); err != nil {
 				return nil, Within(where(i, p.Representation), err)

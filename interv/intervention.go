@@ -17,7 +17,8 @@ type Nodes map[string]*Node
 type Values struct {
 	// Base is the activation to be replaced and Source the one to take from, both [batch, …, width]; Source is nil for a
 	// [Sourceless] intervention. Where the base is not located, Source is arbitrary and the result is not used. The width of an
-	// intervention with parameters is that of all the units that it takes together (Representation.MaxUnits).
+	// intervention with parameters is that of all the units that it takes together (Representation.MaxUnits). They have the model's
+	// element type; those of an intervention with parameters have its, float32 where the model computes in fewer bits.
 	Base, Source *Node
 
 	// Selected is 1 for the features in the call's subspace and 0 for others, broadcast to the rank of Base: [batch, 1, …,

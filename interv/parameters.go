@@ -100,7 +100,7 @@ func (iv *Intervenable) SetParametersOf(representation int, values map[string]*t
 		if err := checkNumbers("parameter "+name, value); err != nil {
 			return err
 		}
-		named[name] = ofDType(value, iv.model.Weights().DType())
+		named[name] = ofDType(value, iv.model.Weights().ResultDType())
 	}
 	return iv.SetParameters(named)
 }
@@ -213,7 +213,7 @@ const temperature = "temperature"
 func (iv *Intervenable) SetTemperature(value float64) error {
 	values := map[string]*tensors.Tensor{}
 	for key := range iv.temperatures() {
-		values[key.String()] = ofDType(tensors.FromScalar(value), iv.model.Weights().DType())
+		values[key.String()] = ofDType(tensors.FromScalar(value), iv.model.Weights().ResultDType())
 	}
 	if len(values) == 0 {
 		return &Error{Where: "parameters", Axis: temperature, Got: "none", Wanted: "an intervention that has one, such as interv.BoundlessRotatedSpace{}"}

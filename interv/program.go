@@ -120,9 +120,10 @@ func (build *builder) forward(inputs Nodes, tap *Tap) *Node {
 // forward adds a run of a model to the graph of weights; state is nil of one that has none.
 func forward(model Model, weights, inputs Nodes, tap *Tap) (output *Node, state Nodes) {
 	if model, ok := model.(stateful); ok {
-		return model.forwardState(weights, inputs, tap)
+		output, state = model.forwardState(weights, inputs, tap)
+		return widened(output), state
 	}
-	return model.Forward(weights, inputs, tap), nil
+	return widened(model.Forward(weights, inputs, tap)), nil
 }
 
 // compile builds and compiles the program for calls like b and a task, which may be nil.

@@ -203,6 +203,9 @@ func (e *edit) prepare() *editNodes {
 			given = ExpandDims(given, 0)
 		}
 		n.rows = rowsOf(given)
+		if dtype := e.build.iv.model.Weights().DType(); half(dtype) {
+			n.rows = converted(n.rows, dtype)
+		}
 	}
 	if n.rows != nil && !e.gathered {
 		n.source = gatherRows(n.rows, n.row)
@@ -275,8 +278,12 @@ func (e *edit) onUnits(a Activation, n *editNodes) *Node {
 
 // compute builds the intervention itself.
 func (e *edit) compute(v Values, n *editNodes) *Node {
-	v.Parameters = n.parameters
+	dtype := v.Base.DType()
+	if v.Parameters = n.parameters; len(v.Parameters) > 0 {
+		v.Base, v.Source = widened(v.Base), widened(v.Source)
+	}
 	if v.Selected = n.selected; v.Selected != nil {
+		v.Selected = converted(v.Selected, v.Base.DType())
 		for v.Selected.Rank() < v.Base.Rank() {
 			v.Selected = ExpandDims(v.Selected, 1)
 		}
@@ -293,7 +300,7 @@ func (e *edit) compute(v Values, n *editNodes) *Node {
 		}
 		panic(&Error{Where: place, Axis: "what replaces the base", Got: got, Wanted: v.Base.Shape().String() + ", as the base"})
 	}
-	return out
+	return converted(out, dtype)
 }
 
 // gatherRows picks rows of x, [rows, width], by an index of any shape: [index…, width].
@@ -321,7 +328,7 @@ func (e *edit) collected() *Node {
 		units = gatherFeatures(units, features)
 	}
 	units = Where(there, units, ZerosLike(units))
-	return Reshape(units, append(append([]int{units.Shape().Dim(0)}, e.shape...), units.Shape().Dim(-1))...)
+	return widened(Reshape(units, append(append([]int{units.Shape().Dim(0)}, e.shape...), units.Shape().Dim(-1))...))
 }
 
 // gatherFeatures picks for each example its own features of units, [batch, units, width], by [batch, features].

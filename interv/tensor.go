@@ -5,6 +5,8 @@ import (
 	"math"
 
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/dtypes/bfloat16"
+	"github.com/gomlx/compute/dtypes/float16"
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
@@ -33,6 +35,22 @@ func CheckFinite(where string, t *tensors.Tensor) error {
 		}
 	}
 	switch t.DType() {
+	case dtypes.BFloat16:
+		tensors.MustConstFlatData(t, func(flat []bfloat16.BFloat16) {
+			for i, value := range flat {
+				if value&0x7f80 == 0x7f80 {
+					note(i, value.Float64())
+				}
+			}
+		})
+	case dtypes.Float16:
+		tensors.MustConstFlatData(t, func(flat []float16.Float16) {
+			for i, value := range flat {
+				if value&0x7c00 == 0x7c00 {
+					note(i, float64(value.Float32()))
+				}
+			}
+		})
 	case dtypes.Float32:
 		tensors.MustConstFlatData(t, func(flat []float32) {
 			for i, value := range flat {

@@ -53,7 +53,7 @@ func LoadModel[Config, Model any](folder string, with func(config Config, weight
 	return with(config, weights)
 }
 
-// SaveTensors writes float32 and float64 tensors to a safetensors file. The same tensors give the same bytes, and the file appears
+// SaveTensors writes floating-point tensors to a safetensors file. The same tensors give the same bytes, and the file appears
 // whole or not at all.
 func SaveTensors(path string, values map[string]*tensors.Tensor) error {
 	var list []safetensors.Tensor
@@ -64,10 +64,17 @@ func SaveTensors(path string, values map[string]*tensors.Tensor) error {
 			tensors.MustConstFlatData(t, func(flat []float32) {
 				list = append(list, safetensors.FromFloat32s(name, t.Shape().Dimensions, flat))
 			})
+		case dtypes.BFloat16, dtypes.Float16:
+			format := map[dtypes.DType]string{dtypes.BFloat16: "BF16", dtypes.Float16: "F16"}[t.DType()]
+			if err := t.ConstBytes(func(data []byte) {
+				list = append(list, safetensors.Tensor{Name: name, DType: format, Shape: t.Shape().Dimensions, Data: bytes.Clone(data)})
+			}); err != nil {
+				return err
+			}
 		case dtypes.Float64:
 			list = append(list, safetensors.FromFloat64s(name, t.Shape().Dimensions, floats(t)))
 		default:
-			return &Error{Where: path, Axis: name, Got: t.DType().String(), Wanted: "float32 or float64"}
+			return &Error{Where: path, Axis: name, Got: t.DType().String(), Wanted: "float32, float64, bfloat16 or float16"}
 		}
 	}
 	return safetensors.Write(path, list, map[string]string{"format": "pt"}) // without it, older versions of transformers load no model

@@ -222,7 +222,7 @@ func (t *Trainer) setTemperature() (before parameterValues, err error) {
 // feed is what the program takes beside the call: a factor for the mean's bias, one for the square's, then for each parameter its rate
 // and moments.
 func (t *Trainer) feed(keys []parameterKey) ([]*tensors.Tensor, error) {
-	dtype := t.iv.model.Weights().DType()
+	dtype := t.iv.model.Weights().ResultDType()
 	scalar := func(value float64) *tensors.Tensor { return ofDType(tensors.FromScalar(value), dtype) }
 	factor := 1.0
 	if t.settings.Schedule != nil {
@@ -270,7 +270,7 @@ func (t *trainingTask) build(b *builder, o Outcome) []*Node {
 		taken++
 		return b.parameter(fmt.Sprint("training ", i), shape, func(e *execution) *tensors.Tensor { return e.extra[i] })
 	}
-	scalar := shapes.Make(t.iv.model.Weights().DType())
+	scalar := shapes.Make(t.iv.model.Weights().ResultDType())
 	unbiasMean, unbiasSquare := extra(scalar), extra(scalar)
 	results := []*Node{value}
 	for i, gradient := range Gradient(value, variables...) {

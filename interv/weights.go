@@ -28,10 +28,11 @@ type WeightShape struct {
 }
 
 // NewWeights checks tensors against what the model expects, both ways: a tensor that is missing, one too many, of the wrong shape
-// or type, or with an element that is not finite is an error that names it. Weights are float32, or all float64. The tensors are
-// kept, not copied.
-func NewWeights(expected []WeightShape, got map[string]*tensors.Tensor) (*Weights, error) {
+// or type, or with an element that is not finite is an error that names it. Weights are all float32, all float64, or all of another type
+// that the model computes in. The tensors are kept, not copied.
+func NewWeights(expected []WeightShape, got map[string]*tensors.Tensor, others ...dtypes.DType) (*Weights, error) {
 	const where = "weights"
+	types := append([]dtypes.DType{dtypes.Float32, dtypes.Float64}, others...)
 	w := &Weights{tensors: make(map[string]*tensors.Tensor, len(got))}
 	for _, want := range expected {
 		t, ok := got[want.Name]
@@ -46,8 +47,8 @@ func NewWeights(expected []WeightShape, got map[string]*tensors.Tensor) (*Weight
 		if w.dtype == dtypes.InvalidDType {
 			w.dtype = t.DType()
 		}
-		if t.DType() != w.dtype || t.DType() != dtypes.Float32 && t.DType() != dtypes.Float64 {
-			return nil, &Error{Where: where, Axis: want.Name, Got: t.DType().String(), Wanted: "float32 (or all weights float64)"}
+		if t.DType() != w.dtype || !slices.Contains(types, t.DType()) {
+			return nil, &Error{Where: where, Axis: want.Name, Got: typeNames(t.DType()), Wanted: "all weights of one type: " + typeNames(types...)}
 		}
 		if err := CheckFinite(where+", "+want.Name, t); err != nil {
 			return nil, err
@@ -72,6 +73,15 @@ func (w *Weights) Tensor(name string) *tensors.Tensor { return w.tensors[name] }
 
 // DType is the element type of the weights, and so of the model's activations.
 func (w *Weights) DType() dtypes.DType { return w.dtype }
+
+// ResultDType is the element type of what a model of these weights takes and returns, and of the parameters of interventions on it: float64
+// if that is the weights', else float32.
+func (w *Weights) ResultDType() dtypes.DType {
+	if w.dtype == dtypes.Float64 {
+		return dtypes.Float64
+	}
+	return dtypes.Float32
+}
 
 // upload moves the weights to the device, where they are not already. Each copy in Go's memory is released once its tensor is on the device,
 // so that the model is never held twice.

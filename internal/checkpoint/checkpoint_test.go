@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/internal/safetensors"
@@ -85,7 +86,7 @@ func TestLoad(t *testing.T) {
 				t.Errorf("got tensors %v, wanted %s", listed, want)
 			}
 			var told []int64
-			loaded, err := c.Load(func(done, total int64) { told = append(told, done, total) }, "a", "b", "c", "d", "scalar", "none", "a")
+			loaded, err := c.Load(dtypes.Float32, func(done, total int64) { told = append(told, done, total) }, "a", "b", "c", "d", "scalar", "none", "a")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -102,7 +103,7 @@ func TestLoad(t *testing.T) {
 				t.Errorf("got progress %v, wanted five calls up to %d", told, total)
 			}
 			for name, words := range map[string]string{"mask": "got element type BOOL", "scalars": `did you mean "scalar"`} {
-				if _, err := c.Load(nil, "a", name); err == nil || !strings.Contains(err.Error(), words) {
+				if _, err := c.Load(dtypes.Float32, nil, "a", name); err == nil || !strings.Contains(err.Error(), words) {
 					t.Errorf("%s: got %v, wanted an error that says %q", name, err, words)
 				}
 			}
@@ -125,7 +126,7 @@ func TestLoadBlocks(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		loaded, err := c.Load(nil, "b", "a")
+		loaded, err := c.Load(dtypes.Float32, nil, "b", "a")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -135,7 +136,7 @@ func TestLoadBlocks(t *testing.T) {
 		if err := os.Truncate(filepath.Join(dir, weightsFile), blockSize); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Load(nil, "b"); err == nil || !strings.Contains(err.Error(), `tensor "b": got`) {
+		if _, err := c.Load(dtypes.Float32, nil, "b"); err == nil || !strings.Contains(err.Error(), `tensor "b": got`) {
 			t.Errorf("%s, cut short after it was opened: got %v", dtype, err)
 		}
 	}
@@ -232,7 +233,7 @@ func BenchmarkLoad(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				if _, err := c.Load(nil, names...); err != nil {
+				if _, err := c.Load(dtypes.Float32, nil, names...); err != nil {
 					b.Fatal(err)
 				}
 				c.Close()

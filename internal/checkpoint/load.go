@@ -1,11 +1,14 @@
 package checkpoint
 
 import (
+	"encoding/binary"
 	"fmt"
 	"runtime"
 	"sync"
 
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/dtypes/bfloat16"
+	"github.com/gomlx/compute/dtypes/float16"
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -15,9 +18,9 @@ import (
 // Progress is told how far something is that takes long: bytes done, and bytes in all. It is called from one goroutine at a time.
 type Progress func(done, total int64)
 
-// Load reads tensors by name as float32, each into its own buffer; float64 is rounded. Several cores read and convert at once.
-// A nil progress is not told.
-func (c *Checkpoint) Load(progress Progress, names ...string) (map[string]*tensors.Tensor, error) {
+// Load reads tensors by name as float32, bfloat16 or float16, each into its own buffer, rounded where they have more bits. Several cores
+// read and convert at once. A nil progress is not told.
+func (c *Checkpoint) Load(as dtypes.DType, progress Progress, names ...string) (map[string]*tensors.Tensor, error) {
 	loaded := make(map[string]*tensors.Tensor, len(names))
 	var all []block
 	var total int64
@@ -32,7 +35,7 @@ func (c *Checkpoint) Load(progress Progress, names ...string) (map[string]*tenso
 		if loaded[name] != nil {
 			continue
 		}
-		loaded[name] = tensors.FromShape(shapes.Make(dtypes.Float32, t.Shape...))
+		loaded[name] = tensors.FromShape(shapes.Make(as, t.Shape...))
 		all = append(all, t.blocks(loaded[name])...)
 		total += int64(t.size()) * int64(safetensors.Size(t.DType))
 	}
@@ -49,31 +52,57 @@ const blockSize = 1 << 18
 type block struct {
 	tensor Tensor
 	offset int64 // in the file
-	values []float32
+	count  int
+	store  func(data []byte) // converts the elements
 }
 
 // blocks cuts a tensor into parts. They write to the tensor's own buffer, which nobody else has yet, so that the biggest tensor,
 // too, is read by all cores.
 func (t Tensor) blocks(into *tensors.Tensor) (list []block) {
-	var values []float32
-	tensors.MustMutableFlatData(into, func(flat []float32) { values = flat })
-	size := safetensors.Size(t.DType)
-	for offset := t.start; len(values) > 0; {
-		count := min(len(values), blockSize/size)
-		list = append(list, block{t, offset, values[:count]})
-		values = values[count:]
-		offset += int64(count * size)
+	var store func(from, to int, data []byte)
+	switch into.DType() {
+	case dtypes.BFloat16:
+		tensors.MustMutableFlatData(into, func(flat []bfloat16.BFloat16) { store = storing(flat, t.DType, "BF16", bfloat16.FromFloat32) })
+	case dtypes.Float16:
+		tensors.MustMutableFlatData(into, func(flat []float16.Float16) { store = storing(flat, t.DType, "F16", float16.FromFloat32) })
+	default:
+		tensors.MustMutableFlatData(into, func(flat []float32) {
+			store = func(from, to int, data []byte) { safetensors.ToFloat32(flat[from:to], t.DType, data) }
+		})
+	}
+	size, all := safetensors.Size(t.DType), t.size()
+	for from := 0; from < all; from += blockSize / size {
+		to := min(all, from+blockSize/size)
+		list = append(list, block{t, t.start + int64(from*size), to - from, func(data []byte) { store(from, to, data) }})
 	}
 	return list
 }
 
+// storing converts bytes of a file's type to elements of 16 bits, whose own type in files is named.
+func storing[T ~uint16](flat []T, dtype, own string, round func(float32) T) func(from, to int, data []byte) {
+	if dtype == own {
+		return func(from, to int, data []byte) {
+			for i := range flat[from:to] {
+				flat[from+i] = T(binary.LittleEndian.Uint16(data[2*i:]))
+			}
+		}
+	}
+	return func(from, to int, data []byte) {
+		values := make([]float32, to-from)
+		safetensors.ToFloat32(values, dtype, data)
+		for i, value := range values {
+			flat[from+i] = round(value)
+		}
+	}
+}
+
 // read fills the block, by way of a buffer of blockSize, and returns how many bytes that took.
 func (b block) read(buffer []byte) (int64, error) {
-	data := buffer[:len(b.values)*safetensors.Size(b.tensor.DType)]
+	data := buffer[:b.count*safetensors.Size(b.tensor.DType)]
 	if n, err := b.tensor.file.ReadAt(data, b.offset); n < len(data) {
 		return 0, fmt.Errorf("tensor %q: got %d bytes, wanted %d: %w", b.tensor.Name, n, len(data), err)
 	}
-	safetensors.ToFloat32(b.values, b.tensor.DType, data)
+	b.store(data)
 	return int64(len(data)), nil
 }
 

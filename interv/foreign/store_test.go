@@ -90,7 +90,7 @@ func TestStoreRefused(t *testing.T) {
 		"whole numbers": {trained(), func(scope *model.Scope, inputs interv.Nodes) *Node {
 			step := scope.Store().GetVariable("/optimizer/step").NodeValue(inputs["x"])
 			return Add(dense(scope, inputs), ConvertDType(step, inputs["x"].DType()))
-		}, []string{"/optimizer/step", "Int64"}},
+		}, []string{"/optimizer/step", "int64"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := denseDescription()

@@ -350,7 +350,7 @@ func (e *editor) edit(b *builder, h *home) func(value *Node) *Node {
 	}
 	if e.selects(h.slot) {
 		selected = b.index("selected "+h.name, e.rows, e.layout.columns)
-		masks = b.input("masks "+h.name, shapes.Make(e.stream.DType, len(e.masks(h.slot)), h.features))
+		masks = b.input("masks "+h.name, shapes.Make(e.model.Weights().ResultDType(), len(e.masks(h.slot)), h.features))
 	}
 	return func(value *Node) *Node {
 		hit, selected := hit, selected
@@ -360,18 +360,30 @@ func (e *editor) edit(b *builder, h *home) func(value *Node) *Node {
 				selected = e.readIndex(selected)
 			}
 		}
-		v.Base = value
+		dtype := value.DType()
+		if len(v.Parameters) > 0 {
+			dtype = e.model.Weights().ResultDType()
+		}
+		v.Base = as(value, dtype)
 		if table != nil {
-			v.Source = Gather(table, ExpandDims(MaxScalar(hit, 0), -1))
+			v.Source = as(Gather(table, ExpandDims(MaxScalar(hit, 0), -1)), dtype)
 		}
 		if selected != nil {
-			v.Selected = Gather(masks, ExpandDims(selected, -1))
+			v.Selected = as(Gather(masks, ExpandDims(selected, -1)), dtype)
 			if h.sites.Heads > 0 {
 				v.Selected = ExpandDims(v.Selected, 1)
 			}
 		}
-		return Where(GreaterOrEqual(hit, ScalarZero(hit.Graph(), hit.DType())), h.intervention.Apply(v), value)
+		return Where(GreaterOrEqual(hit, ScalarZero(hit.Graph(), hit.DType())), as(h.intervention.Apply(v), value.DType()), value)
 	}
+}
+
+// as is x with elements of a type.
+func as(x *Node, dtype dtypes.DType) *Node {
+	if x.DType() == dtype {
+		return x
+	}
+	return ConvertDType(x, dtype)
 }
 
 // readIndex picks the columns that are read out of an index.
@@ -449,7 +461,7 @@ func (p *packed) readShape(s *slot) shapes.Shape {
 
 // logitsShape is the shape of the logits that are read in a chunk.
 func (p *packed) logitsShape() shapes.Shape {
-	return shapes.Make(p.stream.DType, p.rows*p.layout.reads, p.outputs)
+	return shapes.Make(p.model.Weights().ResultDType(), p.rows*p.layout.reads, p.outputs)
 }
 
 // buildFinish returns the metric, [rows · reads], and, if it reads the clean run, the logits.
@@ -469,7 +481,8 @@ func (p *packed) buildFinish(b *builder) []*Node {
 		tokens := Reshape(data[name], p.rows, p.layout.reads, -1)
 		return []*Node{p.oneNumber(p.reading.OfTokens(Reshape(p.blocks.Head(p.outer(b), x, tokens, nil), count, -1), data))}
 	}
-	in := interv.Rows{Logits: Reshape(p.blocks.Head(p.outer(b), x, nil, nil), count, -1), Data: data}
+	logits := as(p.blocks.Head(p.outer(b), x, nil, nil), p.model.Weights().ResultDType())
+	in := interv.Rows{Logits: Reshape(logits, count, -1), Data: data}
 	if !interv.ReadsClean(p.Metric) {
 		return []*Node{p.oneNumber(p.reading.Of(in))}
 	}

@@ -228,6 +228,35 @@ func TestACellIsTheSingleCall(t *testing.T) {
 	}
 }
 
+// In bfloat16, too, a cell is the single call, but for the rounding of sums that are taken in another order.
+func TestACellInBFloat16(t *testing.T) {
+	wide, s := scene(t, "gpt2")
+	folder := t.TempDir()
+	if err := wide.Save(folder); err != nil {
+		t.Fatal(err)
+	}
+	model := transformer.MustLoad(folder, transformer.BFloat16)
+	s.Components, s.Positions, s.Metric = []interv.Component{transformer.BlockOutput}, At(1, -1), metric.KL{}
+	for name, intervention := range map[string]interv.Intervention{"vanilla": interv.Vanilla{}, "rotation": interv.LowRankRotatedSpace{Rank: 3}} {
+		s.Intervention = intervention
+		packed := MustRun(machine, model, s)
+		exact := MustRun(machine, wide, s)
+		differ := false
+		for i := range packed.Cells {
+			for pair, got := range packed.Values[i] {
+				wanted := exact.Values[i][pair]
+				differ = differ || got != wanted
+				if !(math.Abs(got-wanted) < 0.1*(0.1+math.Abs(wanted))) {
+					t.Errorf("%s, %s, pair %d: got %g, wanted about %g", name, packed.Cells[i].where(i), pair, got, wanted)
+				}
+			}
+		}
+		if !differ {
+			t.Error("nothing is rounded")
+		}
+	}
+}
+
 // Models that are not made of blocks give the numbers of single calls.
 func TestARecurrentModelIsSwept(t *testing.T) {
 	model := gru.MustNewClassifier(gru.Config{Layers: 2, Width: 3}, 4)

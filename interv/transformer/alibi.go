@@ -16,7 +16,7 @@ func (s *sequence) alibi(heads int) *Node {
 	keys := s.keys.Shape().Dim(1)
 	table := Const(s.like.Graph(), alibiTable(heads, keys))
 	added := Gather(table, ExpandDims(s.keyPositions(), -1)) // [batch or 1, keys, heads]
-	return ConvertDType(ExpandDims(Transpose(added, 1, 2), 2), s.like.DType())
+	return ConvertDType(ExpandDims(Transpose(added, 1, 2), 2), wide(s.like).DType())
 }
 
 // keyPositions are those of the keys, [batch or 1, keys], counted from the first that is not padding.

@@ -96,7 +96,9 @@ func (a *Attribution) Forward(weights, inputs interv.Nodes, tap *interv.Tap) *No
 	r := a.newRun(weights, inputs, tap)
 	r.stream(inputs)
 	components := a.components(r, written)
-	at := func(layer int, c interv.Component) *Node { return written[interv.Site{Layer: layer, Component: c}] }
+	at := func(layer int, c interv.Component) *Node {
+		return wide(written[interv.Site{Layer: layer, Component: c}])
+	}
 	x := at(a.config.Layers-1, BlockOutput)
 
 	all := r.project(headProjection, a.normalized(r, Stack(components, 1), x)) // [batch, components, positions, d]
@@ -122,21 +124,23 @@ func (a *Attribution) normalized(r *run, all, x *Node) *Node {
 	}
 	scale := Sqrt(AddScalar(ReduceAndKeep(Square(x), ReduceMean, -1), norm.Epsilon))
 	all = Div(all, ExpandDims(scale, 1))
-	if gain := r.weight(0, finalNorm, ".weight"); gain != nil {
+	if gain := wide(r.weight(0, finalNorm, ".weight")); gain != nil {
 		if norm.GainPlusOne {
 			gain = OnePlus(gain)
 		}
 		all = Mul(all, ExpandLeftToRank(gain, 4))
 	}
 	if bias := r.weight(0, finalNorm, ".bias"); bias != nil {
-		all = Concatenate([]*Node{all, BroadcastToShape(ExpandLeftToRank(bias, 4), SliceAxis(all, 1, AxisElem(0)).Shape())}, 1)
+		all = Concatenate([]*Node{all, BroadcastToShape(ExpandLeftToRank(wide(bias), 4), SliceAxis(all, 1, AxisElem(0)).Shape())}, 1)
 	}
 	return all
 }
 
 // components are what was written into the stream, in the order of Components without the norm's bias.
 func (a *Attribution) components(r *run, written map[interv.Site]*Node) []*Node {
-	at := func(layer int, c interv.Component) *Node { return written[interv.Site{Layer: layer, Component: c}] }
+	at := func(layer int, c interv.Component) *Node {
+		return wide(written[interv.Site{Layer: layer, Component: c}])
+	}
 	list := []*Node{at(0, BlockInput)}
 	for layer := range a.config.Layers {
 		before, after := at(layer, BlockInput), at(layer, BlockOutput)
@@ -168,7 +172,7 @@ func (l layer) headOutputs(mixed *Node) []*Node {
 		weight = Transpose(weight, 0, 1)
 	}
 	weight = Reshape(weight, a.Heads, a.HeadWidth, -1)
-	outputs := DotGeneral(mixed, []int{-1}, []int{1}, weight, []int{1}, []int{0}) // [heads, batch, positions, d]
+	outputs := DotGeneral(mixed, []int{-1}, []int{1}, wide(weight), []int{1}, []int{0}) // [heads, batch, positions, d]
 	list := make([]*Node, a.Heads)
 	for head := range list {
 		list[head] = Squeeze(SliceAxis(outputs, 0, AxisElem(head)), 0)

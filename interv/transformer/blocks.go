@@ -81,7 +81,7 @@ func (m *Model) blockShapes() [][]interv.WeightShape {
 
 // Embed is the input of the first layer; see [interv.Blocks].
 func (m *Model) Embed(weights, inputs interv.Nodes, c interv.Columns, tap *interv.Tap) *Node {
-	return m.packed(weights, nil, c, tap).embed(inputs)
+	return m.packed(weights, m.anyWeight(weights), c, tap).embed(inputs)
 }
 
 // Block is a layer; see [interv.Blocks].
@@ -100,13 +100,17 @@ func (m *Model) Head(weights interv.Nodes, x, tokens *Node, tap *interv.Tap) *No
 // onOutputs is W x + b for all outputs or, of a run that wants those of some tokens alone, for these; b may be nil.
 func (r *run) onOutputs(x, weight, bias *Node) *Node {
 	if r.tokens == nil {
-		return linear(x, weight, bias, false)
+		y := product(wideDot, x, weight, false)
+		if bias != nil {
+			y = Add(y, ExpandLeftToRank(wide(bias), y.Rank()))
+		}
+		return y
 	}
 	at := ExpandDims(r.tokens, -1)
-	weight = Gather(weight, at) // [rows, reads, tokens, d]
-	y := ReduceSum(Mul(BroadcastToDims(ExpandDims(x, 2), weight.Shape().Dimensions...), weight), -1)
+	weight = wide(Gather(weight, at)) // [rows, reads, tokens, d]
+	y := ReduceSum(Mul(BroadcastToDims(ExpandDims(wide(x), 2), weight.Shape().Dimensions...), weight), -1)
 	if bias != nil {
-		y = Add(y, Gather(bias, at))
+		y = Add(y, wide(Gather(bias, at)))
 	}
 	return y
 }

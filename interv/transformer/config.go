@@ -51,6 +51,7 @@ type Norm struct {
 	Sum    bool // or the stream after each of them has been added to it
 	Shared bool // the MLP of a parallel block reads what attention reads; else there is a norm for each
 	Final  bool // the head reads the stream normalized
+	Narrow bool // the gain multiplies in the model's precision, not in float32
 }
 
 // QueryKeyNorm says what of the queries and keys is normalized before they are rotated.

@@ -58,7 +58,7 @@ func ExampleConfig_Catalogue() {
 }
 
 // A bar on the terminal, if the checkpoint takes long to fetch and to read.
-func ExampleLoadWith() {
+func ExampleLoad() {
 	folder, err := os.MkdirTemp("", "model")
 	if err != nil {
 		panic(err)
@@ -69,7 +69,7 @@ func ExampleLoadWith() {
 	if err := model.Save(folder); err != nil {
 		panic(err)
 	}
-	loaded, err := transformer.LoadWith(folder, transformer.Bar(os.Stderr))
+	loaded, err := transformer.Load(folder, transformer.Bar(os.Stderr))
 	if err != nil {
 		panic(err)
 	}

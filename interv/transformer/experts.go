@@ -12,14 +12,15 @@ import (
 func (l layer) experts(x *Node) *Node {
 	m := l.config.Mixture
 	scores := l.at(RouterScores, l.linear(router, l.at(RouterInput, x)))
-	shares := l.tap.Rows(l.at(RouterOutput, m.shares(scores))) // [batch, positions, experts]
+	shares := l.tap.Rows(l.at(RouterOutput, narrow(m.shares(wide(scores)), x))) // [batch, positions, experts]
 	x = l.at(ExpertInput, x)
 	batch, length, d := x.Shape().Dim(0), x.Shape().Dim(1), x.Shape().Dim(2)
 	each := l.expertsLinear(expertDown, l.gated(l.expertsLinear(expertGateUp, Reshape(x, 1, batch*length, d))))
 	each = TransposeAllAxes(Reshape(each, m.Experts, d, batch, length), 2, 0, 3, 1)
 	each = l.at(EachExpertOutput, each) // [batch, experts, positions, d]
 	shares = l.tap.Rows(shares)
-	return l.at(ExpertOutput, ReduceSum(Mul(each, ExpandDims(TransposeAllAxes(shares, 0, 2, 1), -1)), 1))
+	weighted := Mul(wide(each), wide(ExpandDims(TransposeAllAxes(shares, 0, 2, 1), -1)))
+	return l.at(ExpertOutput, narrow(ReduceSum(weighted, 1), x))
 }
 
 // shares of the experts, from the router's scores, [batch, positions, experts]: 0 for those that do not count.
@@ -57,7 +58,8 @@ func (l layer) expertsLinear(p part, x *Node) *Node {
 
 // gated is act(gate) ⊙ up, or (clamp(up, ±L) + 1) ⊙ g·σ(1.702g) with g = min(gate, L): [experts, 2n, tokens] → [experts, n, tokens].
 func (l layer) gated(x *Node) *Node {
-	m := l.config.Mixture
+	m, narrowed := l.config.Mixture, x
+	x = wide(x)
 	count, tokens := x.Shape().Dim(0), x.Shape().Dim(2)
 	if m.Projections == Interleaved {
 		x = Transpose(Reshape(x, count, m.Width, 2, tokens), 1, 2)
@@ -66,10 +68,10 @@ func (l layer) gated(x *Node) *Node {
 	}
 	gate, up := Squeeze(SliceAxis(x, 1, AxisElem(0)), 1), Squeeze(SliceAxis(x, 1, AxisElem(1)), 1)
 	if m.Limit == 0 {
-		return Mul(l.config.MLP.Activation.Apply(gate), up)
+		return narrow(Mul(l.config.MLP.Activation.Apply(gate), up), narrowed)
 	}
 	gate, up = MinScalar(gate, m.Limit), ClipScalar(up, -m.Limit, m.Limit)
-	return Mul(OnePlus(up), Mul(gate, Sigmoid(MulScalar(gate, 1.702))))
+	return narrow(Mul(OnePlus(up), Mul(gate, Sigmoid(MulScalar(gate, 1.702)))), narrowed)
 }
 
 // largest marks the count largest entries of the last axis, the first of equals.

@@ -150,7 +150,7 @@ func (f *fields) decoder(d defaults) Config {
 	c := Config{Vocabulary: get[int](f, "vocab_size"), Width: get[int](f, "hidden_size"), Layers: get[int](f, "num_hidden_layers"),
 		MaxPositions: get[int](f, "max_position_embeddings"), TiedHead: getOr(f, "tie_word_embeddings", d.tied),
 		EmbeddingScale: 1, ResidualScale: 1, LogitScale: 1,
-		Norm: Norm{Epsilon: getOr(f, "rms_norm_eps", d.epsilon), Gain: true, Before: true, Final: true}}
+		Norm: Norm{Epsilon: getOr(f, "rms_norm_eps", d.epsilon), Gain: true, Before: true, Final: true, Narrow: true}}
 	c.Attention = attention(f, c.Width, get[int](f, "num_attention_heads"), getOr(f, "head_dim", d.headWidth))
 	c.Attention.KeyValueHeads = optional(f, "num_key_value_heads", d.keyValueHeads)
 	if c.Attention.KeyValueHeads == 0 {

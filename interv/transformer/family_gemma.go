@@ -47,7 +47,7 @@ func (f *fields) gemma2(base float64) Config {
 	c := f.decoder(defaults{epsilon: 1e-6, base: base, headWidth: 256, tied: true})
 	f.biased(&c, false)
 	c.EmbeddingScale = math.Sqrt(float64(c.Width))
-	c.Norm.GainPlusOne, c.Norm.After = true, true
+	c.Norm.GainPlusOne, c.Norm.After, c.Norm.Narrow = true, true, false
 	c.Attention.Scale = 1 / math.Sqrt(getOr(f, "query_pre_attn_scalar", 256.0))
 	c.MLP.Activation = f.activation("hidden_activation", "gelu_pytorch_tanh")
 	return c

@@ -79,7 +79,7 @@ var olmo2Names = with(llamaNames, map[part]string{
 func olmo2Config(f *fields) Config {
 	c := f.decoder(defaults{epsilon: 1e-5, base: 10000})
 	f.biased(&c, false)
-	c.Norm.Before, c.Norm.After = false, true
+	c.Norm.Before, c.Norm.After, c.Norm.Narrow = false, true, false
 	c.Attention.Norm = ProjectionQueryKeyNorm
 	return c
 }

@@ -18,6 +18,7 @@ func gptOSSConfig(f *fields) Config {
 	c := f.decoder(defaults{epsilon: 1e-5, base: 150000, headWidth: 64,
 		rotary: rotaryJSON{Type: "yarn", Factor: 32, OriginalPositions: 4096, Truncate: &truncate}})
 	f.biased(&c, true)
+	c.Norm.Narrow = false
 	c.Attention.Sinks = true
 	c.Attention.Windows = f.windows(c.Layers, optional(f, "sliding_window", 128), func(layer int) bool { return layer%2 == 0 })
 	c.Mixture = Mixture{Experts: get[int](f, "num_local_experts"), PerToken: get[int](f, "num_experts_per_tok"), Width: c.MLP.Width,

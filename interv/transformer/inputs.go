@@ -6,15 +6,15 @@ import (
 	"github.com/govene/govene/interv"
 )
 
-// Check validates the inputs of one run: input_ids [batch, positions] int32, or inputs_embeds [batch, positions, d] of the weights'
-// type, which take the place of the token embeddings (in Gemma, of the scaled ones); attention_mask of the same shape as the ids, 1
+// Check validates the inputs of one run: input_ids [batch, positions] int32, or inputs_embeds [batch, positions, d] float32 (float64 in
+// a model of that), which take the place of the token embeddings (in Gemma, of the scaled ones); attention_mask of the same shape as the ids, 1
 // for tokens and 0 for padding on the left, on the right or both; and position_ids of that shape, except in models with ALiBi. Without
 // position_ids, positions count from the first token that is not padding.
 func (m *Model) Check(inputs interv.Inputs) (interv.Extent, error) {
 	if err := inputs.Only(interv.InputIDs, interv.InputsEmbeds, interv.AttentionMask, interv.PositionIDs); err != nil {
 		return interv.Extent{}, err
 	}
-	extent, err := inputs.RequireSequence(m.config.Vocabulary, m.config.Width, m.weights.DType())
+	extent, err := inputs.RequireSequence(m.config.Vocabulary, m.config.Width, m.weights.ResultDType())
 	if err != nil {
 		return interv.Extent{}, err
 	}

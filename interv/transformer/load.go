@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/internal/checkpoint"
@@ -12,9 +13,14 @@ import (
 	"github.com/govene/govene/interv"
 )
 
-// New makes a model with random weights; the same seed gives the same bits, on any number of cores. Matrices, embeddings and sinks are drawn from a normal
+// New makes a model with random weights; the same seed gives the same bits, on any number of cores. They are float32 unless
+// a precision is named. Matrices, embeddings and sinks are drawn from a normal
 // distribution of standard deviation 0.02, norms do nothing and biases are 0, as transformers initializes them.
-func New(config Config, seed uint64) (*Model, error) {
+func New(config Config, seed uint64, precision ...Precision) (*Model, error) {
+	dtype, err := dtypeOf(precision)
+	if err != nil {
+		return nil, err
+	}
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
@@ -24,13 +30,15 @@ func New(config Config, seed uint64) (*Model, error) {
 	}
 	values := map[string]*tensors.Tensor{}
 	for _, w := range config.weights(naming{f, f.base}) {
-		values[w.Name] = w.draw(seed)
+		values[w.Name] = w.draw(seed, dtype)
 	}
 	return WithWeights(config, values)
 }
 
 // MustNew is New that panics on an error.
-func MustNew(config Config, seed uint64) *Model { return must.Of(New(config, seed)) }
+func MustNew(config Config, seed uint64, precision ...Precision) *Model {
+	return must.Of(New(config, seed, precision...))
+}
 
 // WithWeights makes a model from tensors under a checkpoint's names; each must be there, of the right shape, and finite. Besides them
 // there may be only what checkpoints contain that is no parameter. Names may lack what a checkpoint of the bare model lacks:
@@ -57,7 +65,7 @@ func WithWeights(config Config, values map[string]*tensors.Tensor) (*Model, erro
 	for _, w := range listed {
 		shapes = append(shapes, w.WeightShape)
 	}
-	if m.weights, err = interv.NewWeights(shapes, kept); err != nil {
+	if m.weights, err = interv.NewWeights(shapes, kept, dtypes.BFloat16, dtypes.Float16); err != nil {
 		return nil, interv.Within(config.name(), err)
 	}
 	return m, nil
@@ -73,15 +81,21 @@ func (m *Model) Save(folder string) error {
 	return interv.SaveModel(folder, m.config, weights)
 }
 
-// Load reads a checkpoint as Hugging Face lays it out, in any floating-point type, as float32. It is given by its folder, or by its id
-// on the hub ("gpt2", "owner/name", "owner/name@revision"), which is taken from the cache if it is there.
-// Of a multimodal checkpoint it loads the text model, and [Model.LeftOut] names the rest.
-func Load(idOrFolder string) (*Model, error) { return LoadWith(idOrFolder, nil) }
-
-// LoadWith is Load that tells how far it is; see [Bar].
-func LoadWith(idOrFolder string, progress Progress) (*Model, error) {
-	if progress == nil {
-		progress = func(string, int64, int64) {}
+// Load reads a checkpoint as Hugging Face lays it out, in any floating-point type, as float32 unless a [Precision] is among the options. It
+// is given by its folder, or by its id on the hub ("gpt2", "owner/name", "owner/name@revision"), which is taken from the cache if it is
+// there. Of a multimodal checkpoint it loads the text model, and [Model.LeftOut] names the rest. A [Progress] among the options is told how
+// far it is:
+//
+//	model, err := transformer.Load("owner/name", transformer.BFloat16, transformer.Bar(os.Stderr))
+func Load(idOrFolder string, options ...Option) (*Model, error) {
+	how := loading{progress: func(string, int64, int64) {}}
+	for _, option := range options {
+		option.set(&how)
+	}
+	progress := how.progress
+	dtype, err := dtypeOf(how.precisions)
+	if err != nil {
+		return nil, err
 	}
 	folder, err := checkpoint.Resolve(idOrFolder, hub.Progress(progress))
 	if err != nil {
@@ -107,7 +121,7 @@ func LoadWith(idOrFolder string, progress Progress) (*Model, error) {
 		own, leftOut = textNames(names)
 		names = slices.Sorted(maps.Keys(own))
 	}
-	values, err := file.Load(func(done, total int64) { progress("weights", done, total) }, names...)
+	values, err := file.Load(dtype, func(done, total int64) { progress("weights", done, total) }, names...)
 	if err != nil {
 		return nil, err
 	}
@@ -129,4 +143,23 @@ func LoadWith(idOrFolder string, progress Progress) (*Model, error) {
 }
 
 // MustLoad is Load that panics on an error.
-func MustLoad(idOrFolder string) *Model { return must.Of(Load(idOrFolder)) }
+func MustLoad(idOrFolder string, options ...Option) *Model {
+	return must.Of(Load(idOrFolder, options...))
+}
+
+// Option says how [Load] loads: a [Precision] or a [Progress].
+type Option interface{ set(how *loading) }
+
+// loading is what options set.
+type loading struct {
+	precisions []Precision
+	progress   Progress
+}
+
+func (p Precision) set(how *loading) { how.precisions = append(how.precisions, p) }
+
+func (p Progress) set(how *loading) {
+	if p != nil {
+		how.progress = p
+	}
+}

@@ -119,6 +119,7 @@ func (r *run) embed(inputs interv.Nodes) *Node {
 		x = r.project(embeddingProjection, x)
 		x = scaled(x, r.config.EmbeddingScale)
 	}
+	x = narrow(x, r.sequence.like)
 	x = r.layer(0).at(Embedding, x)
 	if r.config.LearnedPositions {
 		row := AddScalar(r.sequence.positions, r.config.PositionOffset)
@@ -229,15 +230,15 @@ func (l layer) attention(x *Node) *Node {
 	if a.ScaleByLayer {
 		scale /= float64(l.index + 1)
 	}
-	scores := grouped(q, k, -1)
+	scores := grouped(wideDot, q, k, -1)
 	if a.Alibi {
 		scores = Add(scores, BroadcastToDims(l.rows(l.sequence.alibi(a.Heads)), scores.Shape().Dimensions...))
 	}
 	scores = capped(MulScalar(scores, scale), a.Cap)
 	sees := BroadcastToDims(l.rows(l.sequence.sees(a.Windows[l.index])), scores.Shape().Dimensions...)
 	scores = Where(sees, scores, Scalar(scores.Graph(), scores.DType(), -1e30))
-	weights := l.at(AttentionWeight, l.probabilities(scores))
-	mixed := l.at(HeadAttentionValueOutput, grouped(weights, l.tap.Rows(v), -2))
+	weights := l.at(AttentionWeight, narrow(l.probabilities(scores), v))
+	mixed := l.at(HeadAttentionValueOutput, grouped(DotGeneral, weights, l.tap.Rows(v), -2))
 	return l.at(AttentionOutput, l.linear(outputProjection, l.at(AttentionValueOutput, sideBySide(mixed))))
 }
 
@@ -291,7 +292,7 @@ func (l layer) probabilities(scores *Node) *Node {
 	columns := scores.Shape().Dim(-1)
 	sink := scores.Shape().Clone()
 	sink.Dimensions[3] = 1
-	scores = Concatenate([]*Node{scores, BroadcastToShape(Reshape(l.weight(l.index, sinks, ""), 1, -1, 1, 1), sink)}, -1)
+	scores = Concatenate([]*Node{scores, BroadcastToShape(Reshape(wide(l.weight(l.index, sinks, "")), 1, -1, 1, 1), sink)}, -1)
 	return features(Softmax(scores, -1), 0, columns)
 }
 
@@ -311,7 +312,7 @@ func (l layer) mlp(x *Node) *Node {
 		both := l.linear(gateUpProjection, x)
 		gated, y = features(both, 0, m.Width), features(both, m.Width, 2*m.Width)
 	}
-	h := l.at(MLPActivation, m.Activation.Apply(gated))
+	h := l.at(MLPActivation, narrow(m.Activation.Apply(wide(gated)), gated))
 	if m.Gated {
 		h = Mul(h, l.tap.Rows(y))
 	}

@@ -9,42 +9,53 @@ func (l layer) linear(p part, x *Node) *Node {
 
 // linear is x Wᵀ + b with W [out, in], or x W + b with W [in, out] where inputMajor; b may be nil.
 func linear(x, weight, bias *Node, inputMajor bool) *Node {
-	var y *Node
-	if inputMajor {
-		y = DotGeneral(x, []int{-1}, nil, weight, []int{0}, nil)
-	} else {
-		// W xᵀ with its axes put in order afterwards: for tens of positions, XLA on CPU computes this up to five times as fast as x Wᵀ.
-		y = DotGeneral(weight, []int{1}, nil, x, []int{-1}, nil)
-		order := make([]int, y.Rank())
-		for axis := range order {
-			order[axis] = (axis + 1) % y.Rank()
-		}
-		y = TransposeAllAxes(y, order...)
-	}
+	y := product(DotGeneral, x, weight, inputMajor)
 	if bias != nil {
 		y = Add(y, ExpandLeftToRank(bias, y.Rank()))
 	}
 	return y
 }
 
+// A dot is DotGeneral, or computes like it.
+type dot func(x *Node, axes, batch []int, y *Node, yAxes, yBatch []int) *Node
+
+// product is x Wᵀ, or x W where inputMajor.
+func product(dot dot, x, weight *Node, inputMajor bool) *Node {
+	if inputMajor {
+		return dot(x, []int{-1}, nil, weight, []int{0}, nil)
+	}
+	// W xᵀ with its axes put in order afterwards: for tens of positions, XLA on CPU computes this up to five times as fast as x Wᵀ.
+	y := dot(weight, []int{1}, nil, x, []int{-1}, nil)
+	order := make([]int, y.Rank())
+	for axis := range order {
+		order[axis] = (axis + 1) % y.Rank()
+	}
+	return TransposeAllAxes(y, order...)
+}
+
 // norm normalizes x over one axis, or over axis 1 and the last as if these were one, with the gains and biases of a part, if it has any.
 func (l layer) norm(p part, x *Node, axes ...int) *Node {
-	n := l.config.Norm
+	n, narrowed := l.config.Norm, x
+	x = wide(x)
 	if n.Centred {
 		x = Sub(x, ReduceAndKeep(x, ReduceMean, axes...))
 	}
 	x = Div(x, Sqrt(AddScalar(ReduceAndKeep(Square(x), ReduceMean, axes...), n.Epsilon)))
 	gain, bias := l.weight(l.index, p, ".weight"), l.weight(l.index, p, ".bias")
+	if n.Narrow {
+		x = narrow(x, narrowed)
+	}
 	if gain != nil {
+		gain = narrow(gain, x)
 		if n.GainPlusOne {
 			gain = OnePlus(gain)
 		}
 		x = Mul(x, along(gain, x, axes))
 	}
 	if bias != nil {
-		x = Add(x, along(bias, x, axes))
+		x = Add(x, along(narrow(bias, x), x, axes))
 	}
-	return x
+	return narrow(x, narrowed)
 }
 
 // along gives a vector of features the rank of x, whose features are on the given axes; of [heads, features], the heads are on axis 1.
@@ -103,9 +114,9 @@ func sideBySide(x *Node) *Node {
 
 // grouped multiplies each head of x, [batch, heads, positions, n], with that of y, [batch, groups, …], which serves its group of
 // consecutive heads; axis is the one of y, −1 or −2, over which the products are summed.
-func grouped(x, y *Node, axis int) *Node {
+func grouped(dot dot, x, y *Node, axis int) *Node {
 	batch, count, positions := x.Shape().Dim(0), x.Shape().Dim(1), x.Shape().Dim(2)
 	groups := y.Shape().Dim(1)
 	x = Reshape(x, batch, groups, count/groups*positions, -1)
-	return Reshape(DotGeneral(x, []int{-1}, []int{0, 1}, y, []int{axis}, []int{0, 1}), batch, count, positions, -1)
+	return Reshape(dot(x, []int{-1}, []int{0, 1}, y, []int{axis}, []int{0, 1}), batch, count, positions, -1)
 }

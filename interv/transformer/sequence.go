@@ -97,7 +97,9 @@ func (s *sequence) sees(window int) *Node {
 func (s *sequence) rotation(r Rotary) rotation {
 	key := fmt.Sprint(r)
 	if _, ok := s.rotations[key]; !ok {
-		s.rotations[key] = r.at(s.positions, s.length(), s.like)
+		turned := r.at(s.positions, s.length(), wide(s.like))
+		turned.cos, turned.sin = narrow(turned.cos, s.like), narrow(turned.sin, s.like)
+		s.rotations[key] = turned
 	}
 	return s.rotations[key]
 }

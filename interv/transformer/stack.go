@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -106,5 +107,5 @@ func (m *Model) unstacked() (*interv.Weights, error) {
 		}
 		listed = append(listed, w.pieces...)
 	}
-	return interv.NewWeights(listed, values)
+	return interv.NewWeights(listed, values, dtypes.BFloat16, dtypes.Float16)
 }

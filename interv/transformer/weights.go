@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/dtypes/bfloat16"
+	"github.com/gomlx/compute/dtypes/float16"
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -59,24 +61,34 @@ type weight struct {
 }
 
 // draw makes the tensor's initial values.
-func (w weight) draw(seed uint64) *tensors.Tensor {
-	const deviation = 0.02
-	t := tensors.FromShape(shapes.Make(dtypes.Float32, w.Dimensions...))
-	tensors.MustMutableFlatData(t, func(flat []float32) {
-		switch w.initial {
-		case normal:
-			draw.Blocks(seed, w.Name, len(flat), func(from, to int, random *rand.Rand) {
-				for i := from; i < to; i++ {
-					flat[i] = float32(deviation * random.NormFloat64())
-				}
-			})
-		case one:
-			for i := range flat {
-				flat[i] = 1
-			}
-		}
-	})
+func (w weight) draw(seed uint64, dtype dtypes.DType) *tensors.Tensor {
+	t := tensors.FromShape(shapes.Make(dtype, w.Dimensions...))
+	switch dtype {
+	case dtypes.BFloat16:
+		tensors.MustMutableFlatData(t, func(flat []bfloat16.BFloat16) { fill(flat, w, seed, bfloat16.FromFloat32) })
+	case dtypes.Float16:
+		tensors.MustMutableFlatData(t, func(flat []float16.Float16) { fill(flat, w, seed, float16.FromFloat32) })
+	default:
+		tensors.MustMutableFlatData(t, func(flat []float32) { fill(flat, w, seed, func(x float32) float32 { return x }) })
+	}
 	return t
+}
+
+// fill makes the initial values, each rounded to the tensor's type.
+func fill[T any](flat []T, w weight, seed uint64, round func(float32) T) {
+	const deviation = 0.02
+	switch w.initial {
+	case normal:
+		draw.Blocks(seed, w.Name, len(flat), func(from, to int, random *rand.Rand) {
+			for i := from; i < to; i++ {
+				flat[i] = round(float32(deviation * random.NormFloat64()))
+			}
+		})
+	case one:
+		for i := range flat {
+			flat[i] = round(1)
+		}
+	}
 }
 
 // weights lists the tensors of a model.
