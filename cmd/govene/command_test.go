@@ -124,6 +124,9 @@ func TestSweep(t *testing.T) {
 		t.Error(err)
 	}
 
+	// In half the bits, the numbers are others.
+	fail(t, failed, "numbers differ", "verify", write(t, strings.Replace(small, `"base"`, `"precision": "bfloat16", "base"`, 1)), "-results", beside("job.result.json"))
+
 	// What has been changed is found, with the place.
 	var file map[string]any
 	if err := json.Unmarshal(results, &file); err != nil {
@@ -193,6 +196,7 @@ func TestRefusals(t *testing.T) {
 	for words, job := range map[string]string{
 		`did you mean "block_output"?`:    change("block_output", "block_outputs"),
 		`did you mean "components"?`:      change(`"components"`, `"componets"`),
+		`did you mean "bfloat16"?`:        change(`"base"`, `"precision": "bfloat61", "base"`),
 		`did you mean "sweep"?`:           change(`"sweep"`, `"sweeps"`),
 		"JSON: got unexpected EOF":        change(small[len(small)-1:], ""),
 		"wanted 0 to 3":                   change("[[1]]", "[[4]]"),

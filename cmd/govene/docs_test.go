@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomlx/compute"
+
 	"github.com/govene/govene/backend"
 	"github.com/govene/govene/interv/toy"
 )
@@ -41,6 +43,7 @@ func TestDocumentation(t *testing.T) {
 		t.Skip("takes seconds: trains a model")
 	}
 	sweep, call := jobs(t)
+	t.Setenv(compute.ConfigEnvVar, backend.GoSequential) // XLA would compile for every part
 	succeed(t, "run", call)
 	if table := string(read(t, strings.Replace(call, ".json", ".result.csv", 1))); !strings.Contains(table, "probability,0,0,") {
 		t.Errorf("got %s", table)

@@ -26,13 +26,14 @@ import (
 
 // job is what a file describes: a sweep, or one call.
 type job struct {
-	Model   string          `json:"model"`             // a folder, from where the file is, or an id on the hub
-	Base    *inputs         `json:"base"`              // the runs that are patched
-	Source  *inputs         `json:"source,omitempty"`  // of a sweep
-	Sources []*inputs       `json:"sources,omitempty"` // of a call, one for each group
-	Sweep   json.RawMessage `json:"sweep,omitempty"`   // a sweep.Sweep
-	Config  *interv.Config  `json:"config,omitempty"`  // of a call
-	Call    json.RawMessage `json:"call,omitempty"`
+	Model     string                `json:"model"`               // a folder, from where the file is, or an id on the hub
+	Precision transformer.Precision `json:"precision,omitempty"` // of a transformer's numbers; empty for float32
+	Base      *inputs               `json:"base"`                // the runs that are patched
+	Source    *inputs               `json:"source,omitempty"`    // of a sweep
+	Sources   []*inputs             `json:"sources,omitempty"`   // of a call, one for each group
+	Sweep     json.RawMessage       `json:"sweep,omitempty"`     // a sweep.Sweep
+	Config    *interv.Config        `json:"config,omitempty"`    // of a call
+	Call      json.RawMessage       `json:"call,omitempty"`
 
 	path      string
 	tokenizer *tokens.Tokenizer // nil until a text has been met
@@ -96,7 +97,13 @@ func (j *job) load() (compute.Backend, interv.Model, error) {
 	var model interv.Model
 	switch {
 	case has("model_type") || has("architectures"):
-		model, err = transformer.Load(folder)
+		var options []transformer.Option
+		if j.Precision != "" {
+			options = append(options, j.Precision)
+		}
+		model, err = transformer.Load(folder, options...)
+	case j.Precision != "":
+		err = &interv.Error{Where: j.path, Axis: "precision", Got: string(j.Precision), Wanted: "none: the model is no transformer"}
 	case has("n_labels"):
 		model, err = gru.Load(folder)
 	case has("num_classes"):
