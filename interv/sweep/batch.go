@@ -211,9 +211,6 @@ func (b *batched) everywhere(at place) *patch {
 	if at.sites.Heads > 0 {
 		p.heads = interv.Range(0, at.heads)
 	}
-	if len(b.vectors) > 0 {
-		p.cell.Direction, p.cell.Scale = b.vectors[0].direction, b.vectors[0].scale
-	}
 	return p
 }
 
@@ -249,12 +246,13 @@ func (b *batched) locate(call *interv.Call, i int, at place, patches []*patch, p
 	}
 }
 
-// activations are the rows of a table that patches read, [batch, units, width] or [batch, heads, positions, width].
+// activations are the rows of a table that patches read, [batch, units, width] or [batch, heads, positions, width]; zeros for the dummy, which
+// may have more units than a table has rows.
 func (b *batched) activations(at place, patches []*patch, pairs []int) *tensors.Tensor {
 	table, width := float64s(at.tables[at.layer]), at.sites.Width
 	heads := max(1, at.heads)
 	values := make([]float64, b.rows*heads*at.positions*width)
-	for row, p := range patches {
+	for row, p := range patches[:b.rows-1] {
 		if p == nil {
 			continue
 		}

@@ -266,12 +266,13 @@ func (p *packed) programs() (list []*program) {
 	return list
 }
 
-// finalize gives the programs back.
+// finalize gives the programs back; a run after it compiles them anew.
 func (p *packed) finalize() {
 	for _, q := range p.programs() {
 		<-q.compiled
 		q.graph.Finalize()
 	}
+	p.embed, p.block, p.finish = nil, map[int]*program{}, nil
 }
 
 // flops are the operations that a sweep cannot do without: products with the weights of blocks, in clean runs and segments, the last block's
@@ -449,7 +450,11 @@ func (p *packed) buildBlock(b *builder, kind int) []*Node {
 	above, keys, values := p.blocks.Block(weights, kind, x, c, e.tap())
 	results := []*Node{above, keys, values}
 	for _, component := range p.recorded {
-		results = append(results, e.written[component])
+		value := e.written[component]
+		if value == nil { // blocks of this kind have no such component
+			value = ScalarZero(b.graph, p.stream.DType)
+		}
+		results = append(results, value)
 	}
 	return results
 }

@@ -11,7 +11,7 @@ import (
 // product lists the cells of the sweep, in the order of axes: component, layer, position, heads, features, direction, scale.
 func (s Sweep) product(catalogue interv.Catalogue) ([]Cell, error) {
 	if s.Cells != nil {
-		if s.Components != nil || s.Layers != nil || s.Positions != nil || s.Heads != nil || s.Features != nil {
+		if s.Components != nil || s.Layers != nil || s.Positions != nil || s.Heads != nil || s.Features != nil || s.Scales != nil {
 			return nil, &interv.Error{Axis: "cells", Got: "a list of cells as well as axes", Wanted: "one of the two"}
 		}
 		return s.Cells, nil
@@ -32,13 +32,12 @@ func (s Sweep) product(catalogue interv.Catalogue) ([]Cell, error) {
 	}
 	var cells []Cell
 	for _, component := range s.Components {
-		sites, err := catalogue.Find(interv.Site{Component: component})
-		if err != nil {
-			return nil, err
-		}
 		layers := s.Layers
 		if layers == nil {
-			layers = interv.Range(0, sites.Layers)
+			if layers = having(catalogue, component); layers == nil {
+				_, err := catalogue.Find(interv.Site{Component: component})
+				return nil, err
+			}
 		}
 		for _, layer := range layers {
 			for _, place := range places {
@@ -112,6 +111,9 @@ func (p Place) resolve(side string, at [][]int, extent interv.Extent) ([][]int, 
 			continue
 		}
 		listed := at[pair%len(at)]
+		if len(listed) == 0 {
+			return nil, &interv.Error{Axis: fmt.Sprintf("%s of pair %d", side, pair), Got: "an empty list", Wanted: "at least one position, or nil for all of them"}
+		}
 		for _, n := range listed {
 			position := n
 			if position < 0 {
@@ -160,10 +162,21 @@ func labelled(places []Place, labels []string) []Place {
 	return named
 }
 
+// having lists the layers that have a component.
+func having(catalogue interv.Catalogue, component interv.Component) (layers []int) {
+	for _, site := range catalogue.All() {
+		if site.Component == component {
+			layers = append(layers, site.Layer)
+		}
+	}
+	return layers
+}
+
 // layers are those that a cell patches.
-func (s Sweep) layers(cell Cell, count int) []int {
+func (s Sweep) layers(cell Cell, catalogue interv.Catalogue) []int {
 	if s.Window <= 1 {
 		return []int{cell.Layer}
 	}
-	return interv.Range(max(0, cell.Layer-s.Window/2), min(count, cell.Layer+(s.Window+1)/2))
+	first, end := cell.Layer-s.Window/2, cell.Layer+(s.Window+1)/2
+	return slices.DeleteFunc(having(catalogue, cell.Component), func(layer int) bool { return layer < first || layer >= end })
 }

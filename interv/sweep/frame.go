@@ -2,6 +2,9 @@ package sweep
 
 import (
 	"fmt"
+	"math"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/govene/govene/internal/must"
@@ -36,31 +39,25 @@ func (r *Result) Recovered() [][]float64 {
 // Frame is a table with a row for each cell and pair: component, layer, position (the place's name), heads, features, direction, scale,
 // pair, value, base and, with sources, source and recovered.
 func (r *Result) Frame() *plotting.Frame {
+	recovered := r.Recovered()
 	return r.frame(len(r.Base), func(cell, pair int) (list [4]float64) {
 		list[0], list[1] = r.Values[cell][pair], r.Base[pair]
 		if r.Source != nil {
-			list[2], list[3] = r.Source[pair], r.Recovered()[cell][pair]
+			list[2], list[3] = r.Source[pair], recovered[cell][pair]
 		}
 		return list
 	})
 }
 
-// Means is the Frame with the mean of each cell over all pairs.
+// Means is the Frame with the mean of each cell over all pairs. Recovered is that of the means, so that a pair whose clean runs hardly differ
+// does not outweigh the others.
 func (r *Result) Means() *plotting.Frame {
-	mean := func(of func(pair int) float64) float64 {
-		sum := 0.0
-		for pair := range r.Base {
-			sum += of(pair)
-		}
-		return sum / float64(len(r.Base))
-	}
-	base := mean(func(pair int) float64 { return r.Base[pair] })
-	source := 0.0
+	base, source := mean(r.Base), 0.0
 	if r.Source != nil {
-		source = mean(func(pair int) float64 { return r.Source[pair] })
+		source = mean(r.Source)
 	}
 	return r.frame(1, func(cell, _ int) [4]float64 {
-		value := mean(func(pair int) float64 { return r.Values[cell][pair] })
+		value := mean(r.Values[cell])
 		return [4]float64{value, base, source, (value - base) / (source - base)}
 	})
 }
@@ -124,36 +121,76 @@ func unique(texts []string) (list []string) {
 	return list
 }
 
-// Plot is the map of the means over pairs: layers upwards and, across, what else is swept: positions (by their names), heads, features or
-// scales, the first of these that has several; a panel for each component. Tiles show the recovered share where there are sources, and the
-// metric elsewhere.
+// Plot is the map of the means over pairs: layers upwards and, across, what else is swept: positions (by their names), heads, features,
+// scales or directions, the first of these that has several; a panel for each component, and for each entry of the other axes. Tiles show the
+// recovered share where there are sources whose mean is not the base's, and the metric elsewhere; there is none where that is no finite number.
 func (r *Result) Plot() plotting.Plot {
-	across := "position"
-	varies := func(of func(c Cell) string) bool {
-		for _, c := range r.Cells {
-			if of(c) != of(r.Cells[0]) {
-				return true
-			}
+	means := r.Means()
+	var swept []axis
+	for _, a := range axes {
+		if slices.ContainsFunc(r.Cells, func(c Cell) bool { return a.of(c) != a.of(r.Cells[0]) }) {
+			swept = append(swept, a)
 		}
-		return false
 	}
-	switch {
-	case varies(func(c Cell) string { return c.Place.String() }):
-	case varies(func(c Cell) string { return listed(c.Heads) }):
-		across = "heads"
-	case varies(func(c Cell) string { return listed(c.Features) }):
-		across = "features"
-	case varies(func(c Cell) string { return fmt.Sprint(c.Scale) }):
-		across = "scale"
+	across := "position"
+	if i := slices.IndexFunc(swept, func(a axis) bool { return a.name != "component" }); i >= 0 {
+		across = swept[i].name
+		swept = slices.Delete(swept, i, i+1)
 	}
-	fill, label := "value", r.Metric
-	if r.Source != nil {
-		fill, label = "recovered", "recovered share of "+r.Metric
+	fill, label, legend := "value", r.Metric, r.Metric
+	if r.Source != nil && mean(r.Source) != mean(r.Base) {
+		fill, label, legend = "recovered", "recovered share of "+r.Metric, "recovered"
 	}
-	parts := []plotting.Part{plotting.Tile{}, plotting.FillScale{Map: plotting.RdBu}, plotting.Labels{Fill: fill,
+	parts := []plotting.Part{plotting.Tile{}, plotting.FillScale{Map: plotting.RdBu}, plotting.Labels{Fill: legend,
 		Description: fmt.Sprintf("The %s, by layer and %s.", strings.ReplaceAll(label, "_", " "), across)}}
-	if varies(func(c Cell) string { return string(c.Component) }) {
-		parts = append(parts, plotting.FacetWrap{By: "component"})
+	if len(swept) > 0 {
+		panels := make([]string, len(r.Cells))
+		for i, c := range r.Cells {
+			panels[i] = panel(c, swept)
+		}
+		columns := []plotting.Column{plotting.NewColumn("panel", panels).Levels(unique(panels)...)}
+		for _, name := range means.Names() {
+			columns = append(columns, must.Of(means.Column(name)))
+		}
+		means = must.Of(plotting.NewFrame(columns...))
+		parts = append(parts, plotting.FacetWrap{By: "panel"})
 	}
-	return plotting.New(r.Means(), plotting.Aes{X: across, Y: "layer", Fill: fill}).Add(parts...)
+	finite := func(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
+	return plotting.New(must.Of(plotting.Filter(means, fill, finite)), plotting.Aes{X: across, Y: "layer", Fill: fill}).Add(parts...)
+}
+
+// axis is what cells differ in, besides their layers, and its column in frames.
+type axis struct {
+	name string
+	of   func(c Cell) string
+}
+
+var axes = []axis{
+	{"component", func(c Cell) string { return string(c.Component) }},
+	{"position", func(c Cell) string { return c.Place.String() }},
+	{"heads", func(c Cell) string { return listed(c.Heads) }},
+	{"features", func(c Cell) string { return listed(c.Features) }},
+	{"scale", func(c Cell) string { return fmt.Sprint(c.Scale) }},
+	{"direction", func(c Cell) string { return strconv.Itoa(c.Direction) }},
+}
+
+// panel names the panel of a cell by its entries on some axes.
+func panel(c Cell, of []axis) string {
+	var parts []string
+	for _, a := range of {
+		if a.name == "component" {
+			parts = append(parts, a.of(c))
+		} else {
+			parts = append(parts, a.name+" "+a.of(c))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func mean(values []float64) float64 {
+	sum := 0.0
+	for _, v := range values {
+		sum += v
+	}
+	return sum / float64(len(values))
 }

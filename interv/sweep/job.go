@@ -107,6 +107,9 @@ func (s Sweep) check(backend compute.Backend, model interv.Model) (*job, error) 
 	if err != nil {
 		return nil, err
 	}
+	if s.Window < 0 {
+		return nil, &interv.Error{Axis: "window", Got: fmt.Sprint(s.Window), Wanted: "at least 0"}
+	}
 	if s.Metric == nil {
 		return nil, &interv.Error{Axis: "metric", Got: "none", Wanted: "one"}
 	}
@@ -197,11 +200,10 @@ func (j *job) plan() error {
 			}
 			j.patches[i] = append(j.patches[i], p)
 		}
-		sites, err := j.model.Catalogue().Find(interv.Site{Layer: cell.Layer, Component: cell.Component})
-		if err != nil {
+		if _, err := j.model.Catalogue().Find(interv.Site{Layer: cell.Layer, Component: cell.Component}); err != nil {
 			return interv.Within(cell.where(i), err)
 		}
-		for _, layer := range j.layers(*cell, sites.Layers) {
+		for _, layer := range j.layers(*cell, j.model.Catalogue()) {
 			p, err := j.patch(trying, *cell, layer, j.main(), j.mainFrom())
 			if err != nil {
 				return interv.Within(cell.where(i), err)
@@ -267,7 +269,7 @@ func (j *job) patch(r role, cell Cell, layer int, intervention interv.Interventi
 	if err != nil {
 		return p, err
 	}
-	if p.slot, err = j.slot(r, cell.Component, sites, intervention, from); err != nil {
+	if p.slot, err = j.slot(r, interv.Site{Layer: layer, Component: cell.Component}, sites, intervention, from); err != nil {
 		return p, err
 	}
 	switch {
@@ -278,9 +280,12 @@ func (j *job) patch(r role, cell Cell, layer int, intervention interv.Interventi
 	default:
 		p.heads = cell.Heads
 	}
-	for _, head := range cell.Heads {
-		if head < 0 || head >= sites.Heads {
-			return p, &interv.Error{Axis: "heads", Got: fmt.Sprint(head), Wanted: fmt.Sprintf("0 to %d", sites.Heads-1)}
+	if cell.Heads != nil && len(cell.Heads) == 0 {
+		return p, &interv.Error{Axis: "heads", Got: "an empty list", Wanted: "at least one head, or nil for all"}
+	}
+	for i, head := range cell.Heads {
+		if head < 0 || head >= sites.Heads || slices.Contains(cell.Heads[:i], head) {
+			return p, &interv.Error{Axis: "heads", Got: fmt.Sprint(cell.Heads), Wanted: fmt.Sprintf("0 to %d, each at most once", sites.Heads-1)}
 		}
 	}
 	if p.base, err = cell.Place.resolve("positions", cell.Place.At, j.extent); err != nil {
@@ -325,15 +330,15 @@ const (
 	trying
 )
 
-// slot finds or makes the slot of a role on a component.
-func (j *job) slot(r role, component interv.Component, sites interv.Sites, intervention interv.Intervention, from From) (*slot, error) {
+// slot finds or makes the slot of a role on a site's component.
+func (j *job) slot(r role, site interv.Site, sites interv.Sites, intervention interv.Intervention, from From) (*slot, error) {
 	for _, s := range j.slots {
-		if s.component == component && s.role == r {
+		if s.component == site.Component && s.role == r {
 			return s, nil
 		}
 	}
-	s := &slot{role: r, component: component, sites: sites, intervention: intervention, readComponent: component}
-	if err := s.setParameters(j); err != nil {
+	s := &slot{role: r, component: site.Component, sites: sites, intervention: intervention, readComponent: site.Component}
+	if err := s.setParameters(j, site.Layer); err != nil {
 		return nil, err
 	}
 	if subspaced, ok := intervention.(interv.Subspaced); ok && sites.Width > 0 {
@@ -349,12 +354,12 @@ func (j *job) slot(r role, component interv.Component, sites interv.Sites, inter
 	return s, nil
 }
 
-// setParameters gives the slot's intervention its parameters, and checks it as a config's would be.
-func (s *slot) setParameters(j *job) error {
+// setParameters gives the slot's intervention its parameters, and checks it as a config's would be in a layer that has the component.
+func (s *slot) setParameters(j *job, layer int) error {
 	if _, collects := s.intervention.(interv.Collect); collects {
 		return &interv.Error{Axis: "intervention", Got: s.intervention.Name(), Wanted: "one that changes something"}
 	}
-	iv, err := interv.New(j.backend, j.model, interv.Config{Seed: j.Seed, Representations: []interv.Representation{{Component: s.component, Intervention: s.intervention}}})
+	iv, err := interv.New(j.backend, j.model, interv.Config{Seed: j.Seed, Representations: []interv.Representation{{Layer: layer, Component: s.component, Intervention: s.intervention}}})
 	if err != nil {
 		return err
 	}
@@ -379,6 +384,8 @@ func (s *slot) setFrom(j *job, from From) error {
 	switch {
 	case sourceless && s.role == trying && (directed || j.From != ""):
 		return &interv.Error{Axis: "intervention", Got: s.intervention.Name() + ", which reads nothing", Wanted: "one that reads directions, or what From says"}
+	case directed && j.From != "":
+		return &interv.Error{Axis: "from", Got: fmt.Sprintf("%q as well as directions", j.From), Wanted: "one of the two"}
 	case sourceless:
 	case directed:
 		s.tables, s.row = given, func(c Cell, _, _ int) int { return slices.Index(j.vectors, vector{c.Direction, c.Scale}) }

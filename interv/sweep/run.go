@@ -194,17 +194,24 @@ func (p *Plan) Run(ctx context.Context) (*Result, error) {
 	if out.header.Finished {
 		return r, nil
 	}
+	if err := context.Cause(ctx); err != nil {
+		return r, err
+	}
 	err := run(ctx, out, &r.Stats)
 	return r, errors.Join(err, out.finish(err))
 }
 
 func (p *Plan) runBatched(ctx context.Context, out *collector, stats *Stats) error {
 	begun := time.Now()
-	err := p.batch.run(ctx, out)
-	for _, iv := range []*interv.Intervenable{p.batch.iv, p.batch.clean} {
-		stats.Programs += iv.Stats().Programs
-		stats.Compiling += iv.Stats().Compiling
+	count := func(sign int) { // of programs that are kept for the next run
+		for _, iv := range []*interv.Intervenable{p.batch.iv, p.batch.clean} {
+			stats.Programs += sign * iv.Stats().Programs
+			stats.Compiling += time.Duration(sign) * iv.Stats().Compiling
+		}
 	}
+	count(-1)
+	err := p.batch.run(ctx, out)
+	count(1)
 	stats.Running = time.Since(begun) - stats.Compiling
 	return err
 }

@@ -106,7 +106,7 @@ type Cell struct {
 	Heads     []int            `json:"heads,omitempty"`    // nil for all
 	Features  []int            `json:"features,omitempty"` // nil for all
 	Direction int              `json:"direction,omitempty"`
-	Scale     float64          `json:"scale,omitempty"` // on the direction; 0 for 1
+	Scale     float64          `json:"scale,omitempty"` // on the direction; 0 for 1 in [Sweep.Cells]
 }
 
 // Corruption is an intervention that acts in every cell of a sweep, before the cell's own.

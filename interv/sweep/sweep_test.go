@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -46,6 +47,21 @@ func TestRefusals(t *testing.T) {
 		"both":       {func(s *Sweep) { s.Cells = []Cell{{Component: transformer.BlockOutput}} }, []string{"cells", "axes"}},
 		"corruption": {func(s *Sweep) { s.Corrupt = &Corruption{Component: "embeddings", Intervention: interv.Zero{}} }, []string{"corruption", "embedding"}},
 		"many":       {func(s *Sweep) { s.Metric = metric.TopTokens{K: 2} }, []string{"number"}},
+		"empty head": {func(s *Sweep) {
+			s.Components, s.Cells = nil, []Cell{{Component: transformer.HeadKeyOutput, Heads: []int{}}}
+		}, []string{"heads", "empty"}},
+		"same head": {func(s *Sweep) {
+			s.Components, s.Cells = nil, []Cell{{Component: transformer.HeadKeyOutput, Heads: []int{1, 1}}}
+		},
+			[]string{"heads", "at most once"}},
+		"empty place":     {func(s *Sweep) { s.Positions = []Place{{At: [][]int{{1}, {}, {1}}}} }, []string{"pair 1", "empty"}},
+		"window":          {func(s *Sweep) { s.Window = -1 }, []string{"window", "-1"}},
+		"from directions": {func(s *Sweep) { s.From, s.Directions = FromMean, [][]float64{make([]float64, 24)} }, []string{"from", "mean", "directions"}},
+		"scales of cells": {func(s *Sweep) {
+			s.Components, s.Scales, s.Cells = nil, []float64{2}, []Cell{{Component: transformer.BlockOutput}}
+		},
+			[]string{"cells", "axes"}},
+		"mean of weights": {func(s *Sweep) { s.Components, s.From = []interv.Component{transformer.AttentionWeight}, FromMean }, []string{"attention_weight", "width"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, s := scene(t, "gpt2")
@@ -161,6 +177,60 @@ func TestPlanAndMap(t *testing.T) {
 	svg, err := r.Plot().Bytes()
 	if err != nil || !bytes.Contains(svg, []byte(" b")) {
 		t.Errorf("no map with the tokens: %v", err)
+	}
+}
+
+// A plan can be run again, whichever way it is run.
+func TestAPlanRunsAgain(t *testing.T) {
+	model, s := scene(t, "gpt2")
+	s.Components = []interv.Component{transformer.BlockOutput}
+	for _, component := range []interv.Component{transformer.BlockOutput, transformer.FinalNorm} { // packed and in batches
+		s.Components = []interv.Component{component}
+		p, err := s.Plan(machine, model)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var results [2]*Result
+		for i := range results {
+			if results[i], err = p.Run(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i, row := range results[0].Values {
+			if !slices.Equal(row, results[1].Values[i]) {
+				t.Errorf("%s: %v, then %v", results[0].Cells[i].where(i), row, results[1].Values[i])
+			}
+		}
+		if results[1].Stats.Running <= 0 {
+			t.Errorf("ran for %v", results[1].Stats.Running)
+		}
+	}
+}
+
+// Every cell has a tile of its own: axes that are not across are panels. A cell without a finite mean has none.
+func TestMapsOfSeveralAxes(t *testing.T) {
+	nan := math.NaN()
+	r := &Result{Base: []float64{0}, Source: []float64{1}, Metric: "logit"}
+	for _, head := range []int{0, 1} {
+		for position := range 3 {
+			r.Cells = append(r.Cells, Cell{Component: "head_output", Place: At(position)[0], Heads: []int{head}})
+			r.Values = append(r.Values, []float64{float64(head + position)})
+		}
+	}
+	r.Values[5][0] = nan
+	svg, err := r.Plot().Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, words := range []string{"heads 0", "heads 1", "recovered"} {
+		if !bytes.Contains(svg, []byte(words)) {
+			t.Errorf("%q is not in the map", words)
+		}
+	}
+	// Where the clean runs do not differ there is no share, but the metric.
+	r.Source = []float64{0}
+	if svg, err = r.Plot().Bytes(); err != nil || bytes.Contains(svg, []byte("recovered")) {
+		t.Errorf("a map of shares of nothing: %v", err)
 	}
 }
 

@@ -40,14 +40,13 @@ func (j *job) fill() error {
 
 // fill makes the tables of one slot for some layers.
 func (s *slot) fill(j *job, layers []int, units int) error {
-	if s.from == FromMean {
-		return s.fillMeans(j, layers)
-	}
 	var table *tensors.Tensor
 	drawer, draws := s.intervention.(interv.Drawer)
 	switch {
 	case s.sites.Width == 0:
 		return &interv.Error{Axis: "component", Got: "one whose width varies with the run", Wanted: "one of a fixed width: " + s.intervention.Name() + " reads vectors"}
+	case s.from == FromMean:
+		return s.fillMeans(j, layers)
 	case s.role == trying && j.Directions != nil:
 		rows := make([]float64, 0, len(j.vectors)*s.sites.Width)
 		for _, v := range j.vectors {
