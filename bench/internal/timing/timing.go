@@ -43,15 +43,33 @@ func Report(backend, name string, iv *interv.Intervenable, warmUp, count int, ca
 	fmt.Println(string(text))
 }
 
+// Memory prints what the process holds, and the most that it has held so far.
+func Memory(backend, name string) {
+	text, err := json.Marshal(struct {
+		Library     string  `json:"library"`
+		Backend     string  `json:"backend"`
+		Name        string  `json:"name"`
+		ResidentMiB float64 `json:"resident_mib"`
+		PeakMiB     float64 `json:"peak_mib"`
+	}{"govene", backend, name, memory("VmRSS"), peak()})
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(string(text))
+}
+
 // peak is the most memory that the process has held, in MiB; 0 where Linux's /proc is missing.
-func peak() float64 {
+func peak() float64 { return memory("VmHWM") }
+
+// memory is a line of /proc/self/status, in MiB.
+func memory(name string) float64 {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return 0
 	}
 	for _, text := range strings.Split(string(status), "\n") {
 		var kib float64
-		if n, _ := fmt.Sscanf(text, "VmHWM: %f kB", &kib); n == 1 {
+		if n, _ := fmt.Sscanf(text, name+": %f kB", &kib); n == 1 {
 			return kib / 1024
 		}
 	}
