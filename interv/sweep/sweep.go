@@ -18,19 +18,19 @@ type Sweep struct {
 	Base   interv.Inputs `json:"-"`
 	Source interv.Inputs `json:"-"`
 
-	Components []interv.Component `json:"components,omitempty"` // kinds of activations; at least one, unless Cells are listed
-	Layers     []int              `json:"layers,omitempty"`     // nil for every layer that a component is in
-	Positions  []Place            `json:"positions,omitempty"`  // positions or time steps; nil for all of them at once
-	Heads      []int              `json:"heads,omitempty"`      // nil for all heads at once
-	Features   [][]int            `json:"features,omitempty"`   // features of the intervention, as in a call's subspaces; nil for all of them at once
-	Scales     []float64          `json:"scales,omitempty"`     // factors on each of Directions; nil for 1
+	Components []interv.Component `json:"components,omitzero"` // kinds of activations; at least one, unless Cells are listed
+	Layers     []int              `json:"layers,omitzero"`     // nil for every layer that a component is in
+	Positions  []Place            `json:"positions,omitzero"`  // positions or time steps; nil for all of them at once
+	Heads      []int              `json:"heads,omitzero"`      // nil for all heads at once
+	Features   [][]int            `json:"features,omitzero"`   // features of the intervention, as in a call's subspaces; nil for all of them at once
+	Scales     []float64          `json:"scales,omitzero"`     // factors on each of Directions; nil for 1
 
 	// Directions are vectors of the components' width that the intervention reads in place of a source, such as steering vectors for
 	// [interv.Addition].
-	Directions [][]float64 `json:"directions,omitempty"`
+	Directions [][]float64 `json:"directions,omitzero"`
 
 	// Cells are the cells in place of the product of axes.
-	Cells []Cell `json:"cells,omitempty"`
+	Cells []Cell `json:"cells,omitzero"`
 
 	// Window is how many layers around a cell's are patched together, layer − ⌊Window/2⌋ to layer + ⌈Window/2⌉ − 1 where these exist,
 	// as in causal tracing; 0 and 1 for the layer alone.
@@ -53,7 +53,7 @@ type Sweep struct {
 	// Metric is what is read of each run, one number. It is read at the positions ReadAt, [pair][1] or [1][1] for all pairs; nil for the
 	// last that is not padding.
 	Metric interv.Metric `json:"-"`
-	ReadAt [][]int       `json:"read_at,omitempty"`
+	ReadAt [][]int       `json:"read_at,omitzero"`
 
 	// File, if not empty, is where results are kept while the sweep runs. If it is there already, the sweep goes on where it ended; one of
 	// another sweep, model or inputs, or cut short, is an error, and is left as it is.
@@ -94,17 +94,17 @@ type Place struct {
 	// At are the base's positions, [pair][position], or [1][position] for those of all pairs; below 0 they count from the end, before any
 	// padding on the right. Nil stands for all positions that are not padding. Source are those of the source that go there; nil for the
 	// same ones.
-	At     [][]int `json:"at,omitempty"`
-	Source [][]int `json:"source,omitempty"`
+	At     [][]int `json:"at,omitzero"`
+	Source [][]int `json:"source,omitzero"`
 }
 
 // Cell is one patch: what is tried on every pair.
 type Cell struct {
 	Component interv.Component `json:"component"`
 	Layer     int              `json:"layer"`
-	Place     Place            `json:"place,omitzero"`     // the zero value for all positions
-	Heads     []int            `json:"heads,omitempty"`    // nil for all
-	Features  []int            `json:"features,omitempty"` // nil for all
+	Place     Place            `json:"place,omitzero"`    // the zero value for all positions
+	Heads     []int            `json:"heads,omitzero"`    // nil for all
+	Features  []int            `json:"features,omitzero"` // nil for all
 	Direction int              `json:"direction,omitempty"`
 	Scale     float64          `json:"scale,omitempty"` // on the direction; 0 for 1 in [Sweep.Cells]
 }

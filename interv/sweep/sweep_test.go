@@ -144,6 +144,13 @@ func TestSweepsAsJSON(t *testing.T) {
 	if err != nil || !bytes.Equal(again, text) {
 		t.Errorf("got %s, wanted %s (%v)", again, text, err)
 	}
+	s.Layers = []int{} // which is refused, where nil means all of them
+	if text, err = json.Marshal(s); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &read); err != nil || read.Layers == nil {
+		t.Errorf("no layers became all of them (%v)", err)
+	}
 	wanted.Refusal(t, json.Unmarshal([]byte(`{"component": []}`), &read), "component")
 	s.Metric = metric.Func{}
 	if _, err := json.Marshal(s); err == nil {
