@@ -58,7 +58,11 @@ func compile(backend compute.Backend, name string, add func(b *builder) []*Node)
 	p = &program{backend: backend, graph: b.graph, inputs: b.names, compiled: make(chan struct{})}
 	go func() {
 		defer close(p.compiled)
-		if err := b.graph.Compile(results...); err != nil {
+		var err error
+		if panicked := exceptions.TryCatch[error](func() { err = b.graph.Compile(results...) }); panicked != nil {
+			err = panicked // where nobody above would catch it
+		}
+		if err != nil {
 			p.err = fmt.Errorf("compiling %s: %w", name, err)
 		}
 	}()
