@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Times sweeps on GPT-2 small with random weights on Govene, on XLA and in pure Go, and on its peers, on equal threads and with the same questions,
-# and compares every number; writes SWEEP.md. THREADS (2), PEERS and PYTHON (python3.11) may be set. The lab must be there: make bench-sweep sees
+# and compares every number; writes SWEEP.md. THREADS (2), PEERS, SWEEPS (of the peers) and PYTHON (python3.11) may be set. The lab must be there: make bench-sweep sees
 # to it. It takes about forty minutes, nearly all of them the peers'.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 threads=${THREADS:-2}
 peers=${PEERS:-hooks transformer_lens nnsight pyvene}
+all=positions8,heads,positions32,attribution,paths
 . bench/common.sh
 go build -buildvcs=false -o .lab/bin/bench-sweep ./bench/sweep
 
@@ -26,6 +27,6 @@ for backend in $backends; do
 done
 for peer in $peers; do
 	echo "$peer."
-	HF_HUB_OFFLINE=1 PYTHONPATH=$sweep_environment:$newer_pyvene pinned "$environment/bin/python" bench/sweep_peers.py "$peer" "$folder" -out "$folder/$peer.json" >>"$lines"
+	HF_HUB_OFFLINE=1 PYTHONPATH=$sweep_environment:$newer_pyvene pinned "$environment/bin/python" bench/sweep_peers.py "$peer" "$folder" -sweeps "${SWEEPS:-$all}" -out "$folder/$peer.json" >>"$lines"
 done
 "$environment/bin/python" bench/sweep_table.py "$threads" "$folder" <"$lines" | tee bench/SWEEP.md
