@@ -38,7 +38,7 @@ func TestPyvene9ProjectionsWiderThanTheStream(t *testing.T) {
 
 // Tables written by hand had wrong sizes of keys and values in two families.
 func TestPyvene15SizesOfHeads(t *testing.T) {
-	const single = "llama with one head of keys and values"
+	const single = oneKeyHead
 	tiny[single] = strings.Replace(tiny["llama"], `"num_key_value_heads": 2`, `"num_key_value_heads": 1`, 1)
 	t.Cleanup(func() { delete(tiny, single) })
 	projections := regexp.MustCompile(`\.0\..*\b(q_proj|k_proj|v_proj|qkv_proj|c_attn|query_key_value)\.weight$`)
