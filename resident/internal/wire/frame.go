@@ -22,7 +22,7 @@ type Kind byte
 // The kinds of frames. Their messages are written and read side by side in the packages resident and engine.
 const (
 	Answer  Kind = iota + 1
-	Failure      // message: what went wrong; whether the operation is not implemented
+	Failure      // message: what went wrong; whether it is that the backend lacks the operation
 	Compile      // name | data: the program → program, inputs, outputs
 	Probe        // data: a program of one operation → the shapes of its values
 	Execute      // program, inputs, donated, device, first output → shapes of the outputs, and small ones themselves
