@@ -37,6 +37,23 @@ func (e Extent) Real(example int) (start, end int) {
 	return start, end
 }
 
+// CheckSource refuses the extent of sources that are no pairs with bases of extent e: another number of examples, or a pair whose examples do
+// not begin and end at the same positions.
+func (e Extent) CheckSource(source Extent) error {
+	if source.Batch != e.Batch {
+		return &Error{Axis: "source", Got: fmt.Sprintf("%d examples", source.Batch), Wanted: fmt.Sprintf("%d, one for each of the base's", e.Batch)}
+	}
+	for pair := range e.Batch {
+		start, end := source.Real(pair)
+		baseStart, baseEnd := e.Real(pair)
+		if source.Positions != e.Positions || start != baseStart || end != baseEnd {
+			return &Error{Axis: fmt.Sprintf("source of pair %d", pair), Got: fmt.Sprintf("positions %d to %d of %d", start, end-1, source.Positions),
+				Wanted: fmt.Sprintf("%d to %d of %d, as in the base: the inputs of a pair are equally long", baseStart, baseEnd-1, e.Positions)}
+		}
+	}
+	return nil
+}
+
 // Any stands for a dimension of any positive size in [Inputs.Require].
 const Any = -1
 

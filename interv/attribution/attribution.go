@@ -183,18 +183,7 @@ func (j *job) checkPairs(model interv.Model) error {
 	if err != nil {
 		return interv.Within("source", err)
 	}
-	if source.Batch != j.extent.Batch {
-		return &interv.Error{Where: "source", Axis: "batch", Got: fmt.Sprintf("%d examples", source.Batch), Wanted: fmt.Sprintf("%d, one for each of the base's", j.extent.Batch)}
-	}
-	for pair := range source.Batch {
-		start, end := source.Real(pair)
-		baseStart, baseEnd := j.extent.Real(pair)
-		if source.Positions != j.extent.Positions || start != baseStart || end != baseEnd {
-			return &interv.Error{Axis: fmt.Sprintf("source of pair %d", pair), Got: fmt.Sprintf("positions %d to %d of %d", start, end-1, source.Positions),
-				Wanted: fmt.Sprintf("%d to %d of %d, as in the base", baseStart, baseEnd-1, j.extent.Positions)}
-		}
-	}
-	return nil
+	return j.extent.CheckSource(source)
 }
 
 // gate lets gradients through where what it reads is 1, and not where that is 0.

@@ -221,16 +221,11 @@ func (j *job) checkPairs() error {
 	if err != nil {
 		return interv.Within("source", err)
 	}
-	if source.Batch != j.extent.Batch {
-		return &interv.Error{Where: "source", Axis: "batch", Got: fmt.Sprintf("%d examples", source.Batch), Wanted: fmt.Sprintf("%d, one for each of the base's", j.extent.Batch)}
+	if err := j.extent.CheckSource(source); err != nil {
+		return err
 	}
 	for pair := range source.Batch {
-		start, end := source.Real(pair)
 		from, to := j.extent.Real(pair)
-		if source.Positions != j.extent.Positions || start != from || end != to {
-			return &interv.Error{Axis: fmt.Sprintf("source of pair %d", pair), Got: fmt.Sprintf("positions %d to %d of %d", start, end-1, source.Positions),
-				Wanted: fmt.Sprintf("%d to %d of %d, as in the base", from, to-1, j.extent.Positions)}
-		}
 		if longest, until := j.extent.Real(j.longest); to-from > until-longest {
 			j.longest = pair
 		}

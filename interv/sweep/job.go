@@ -153,16 +153,8 @@ func (j *job) checkSource() error {
 			return &interv.Error{Axis: "source", Got: fmt.Sprintf("inputs %v", sortedNames(j.Source)), Wanted: fmt.Sprintf("%v of the same types, as in the base", sortedNames(j.Base))}
 		}
 	}
-	if extent.Batch != j.extent.Batch {
-		return &interv.Error{Axis: "source", Got: fmt.Sprintf("%d examples", extent.Batch), Wanted: fmt.Sprintf("%d, one for each of the base's", j.extent.Batch)}
-	}
-	for pair := range extent.Batch {
-		start, end := extent.Real(pair)
-		baseStart, baseEnd := j.extent.Real(pair)
-		if extent.Positions != j.extent.Positions || start != baseStart || end != baseEnd {
-			return &interv.Error{Axis: fmt.Sprintf("source of pair %d", pair), Got: fmt.Sprintf("positions %d to %d of %d", start, end-1, extent.Positions),
-				Wanted: fmt.Sprintf("%d to %d of %d, as in the base: the inputs of a pair are equally long", baseStart, baseEnd-1, j.extent.Positions)}
-		}
+	if err := j.extent.CheckSource(extent); err != nil {
+		return err
 	}
 	return nil
 }
