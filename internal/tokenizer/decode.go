@@ -128,10 +128,10 @@ func parseStrip(text json.RawMessage) (decoder, error) {
 			return tokens
 		}
 		return mapped(tokens, func(_ int, token string) string {
-			for range s.Start {
+			for range min(s.Start, len(token)) {
 				token = strings.TrimPrefix(token, s.Content)
 			}
-			for range s.Stop {
+			for range min(s.Stop, len(token)) {
 				token = strings.TrimSuffix(token, s.Content)
 			}
 			return token
