@@ -46,9 +46,19 @@ type Attribution struct {
 	//
 	//	Σ over layers l of |effect by gradients that flow through nothing that layer l adds| / (layers − 1)
 	//
-	// so that what cancels between the direct way and one through a layer is seen: GradDrop of Kramár et al., "AtP*" (2024). It has no
-	// sign.
+	// over the layers that have any, so that what cancels between the direct way and one through a layer is seen: GradDrop of Kramár et
+	// al., "AtP*" (2024). It has no sign.
 	Drop []interv.Component
+
+	// Softmax computes attention's probabilities anew for patches of queries and keys (query_output, head_query_output, key_output,
+	// head_key_output), in place of following their derivative, which says next to nothing where a probability is near 1. With A the base's
+	// probabilities, and A* those that the softmax gives with this query or key patched and nothing else, it is
+	//
+	//	effect = Σ over rows and columns of (A* − A) · ∂m/∂A,
+	//
+	// AtP* of Kramár et al. (2024): exact where the metric is linear in the probabilities. Gradients are those of Steps or Drop, if there
+	// are any; other sites' effects stay what they are.
+	Softmax bool
 }
 
 // Result is what was estimated.
@@ -98,6 +108,7 @@ type job struct {
 	gradients *interv.Gradients
 	shapes    [][]int // of the activations that each representation reads
 	gates     []interv.Site
+	softmax   *softmax // nil unless Softmax
 }
 
 func (a Attribution) check(backend compute.Backend, model interv.Model) (*job, error) {
@@ -146,19 +157,19 @@ func (a Attribution) check(backend compute.Backend, model interv.Model) (*job, e
 		}
 	}
 	for _, component := range a.Drop {
-		sites, err := catalogue.Find(interv.Site{Component: component})
-		if err != nil {
+		sites := slices.DeleteFunc(catalogue.All(), func(s interv.Site) bool { return s.Component != component })
+		if len(sites) == 0 {
+			_, err := catalogue.Find(interv.Site{Component: component})
 			return nil, interv.Within("drop", err)
 		}
-		for layer := range sites.Layers {
-			site := interv.Site{Layer: layer, Component: component}
+		for _, site := range sites {
 			if err := add(site, gate); err != nil {
 				return nil, interv.Within("drop", err)
 			}
 			j.gates = append(j.gates, site)
 		}
 	}
-	if len(a.Drop) > 0 && j.layers() < 2 {
+	if len(a.Drop) > 0 && len(j.layers()) < 2 {
 		return wrong("drop", "one layer", "at least 2, to leave out one of them")
 	}
 	iv, err := interv.New(backend, model, config)
@@ -168,6 +179,16 @@ func (a Attribution) check(backend compute.Backend, model interv.Model) (*job, e
 	at := slices.Clone(a.Sites)
 	if a.Steps > 1 && !slices.Contains(at, a.Along) {
 		at = append(at, a.Along)
+	}
+	if a.Softmax {
+		if j.softmax, err = newSoftmax(backend, model, a.Sites); err != nil {
+			return nil, interv.Within("softmax", err)
+		}
+		for _, site := range j.softmax.reads() {
+			if !slices.Contains(at, site) {
+				at = append(at, site)
+			}
+		}
 	}
 	j.gradients = iv.GradientOf(a.Measure).At(at...)
 	return j, nil
@@ -191,11 +212,12 @@ var gate = interv.Func{Title: "gate", Build: func(base, source *Node) *Node {
 	return Add(Mul(base, source), Mul(StopGradient(base), OneMinus(source)))
 }}
 
-// layers counts the layers that have something to drop.
-func (j *job) layers() int {
-	layers := 0
+// layers are those that have something to drop.
+func (j *job) layers() (layers []int) {
 	for _, site := range j.gates {
-		layers = max(layers, site.Layer+1)
+		if !slices.Contains(layers, site.Layer) {
+			layers = append(layers, site.Layer)
+		}
 	}
 	return layers
 }
@@ -269,6 +291,11 @@ func (j *job) run(ctx context.Context) (*Result, error) {
 		}
 		r.Effects = append(r.Effects, e)
 	}
+	if j.softmax != nil {
+		if err := j.softmax.run(j.Base, base, source); err != nil {
+			return nil, err
+		}
+	}
 	switch {
 	case j.Steps > 1:
 		along := slices.IndexFunc(base.Activations, func(a interv.ActivationGradient) bool { return a.Site == j.Along })
@@ -284,11 +311,11 @@ func (j *job) run(ctx context.Context) (*Result, error) {
 			if err != nil {
 				return nil, err
 			}
-			r.add(at, differences, func(effect float64) float64 { return effect / float64(j.Steps) })
+			j.add(r, at, differences, func(effect float64) float64 { return effect / float64(j.Steps) })
 		}
 	case len(j.gates) > 0:
 		layers := j.layers()
-		for layer := range layers {
+		for _, layer := range layers {
 			if err := context.Cause(ctx); err != nil {
 				return nil, err
 			}
@@ -302,27 +329,35 @@ func (j *job) run(ctx context.Context) (*Result, error) {
 			if err != nil {
 				return nil, err
 			}
-			r.add(at, differences, func(effect float64) float64 { return max(effect, -effect) / float64(layers-1) })
+			j.add(r, at, differences, func(effect float64) float64 { return max(effect, -effect) / float64(len(layers)-1) })
 		}
 	default:
-		r.add(base, differences, func(effect float64) float64 { return effect })
+		j.add(r, base, differences, func(effect float64) float64 { return effect })
 	}
 	return r, nil
 }
 
 // add adds the effects by the gradients of a run.
-func (r *Result) add(at *interv.GradientResult, differences [][]float64, part func(effect float64) float64) {
+func (j *job) add(r *Result, at *interv.GradientResult, differences [][]float64, part func(effect float64) float64) {
 	for i := range r.Effects {
-		gradient, e := floats(at.Activations[i].Gradient), &r.Effects[i]
-		width := len(gradient) / len(e.Values)
-		for unit := range e.Values {
-			sum := 0.0
-			for k := unit * width; k < (unit+1)*width; k++ {
-				sum += differences[i][k] * gradient[k]
-			}
+		e := &r.Effects[i]
+		sums := j.softmax.effects(e.Site, at)
+		if sums == nil {
+			sums = firstOrder(differences[i], floats(at.Activations[i].Gradient), len(e.Values))
+		}
+		for unit, sum := range sums {
 			e.Values[unit] += part(sum)
 		}
 	}
+}
+
+// firstOrder is the difference times the gradient, summed over the features of each unit.
+func firstOrder(difference, gradient []float64, units int) []float64 {
+	sums, width := make([]float64, units), len(gradient)/units
+	for k := range gradient {
+		sums[k/width] += difference[k] * gradient[k]
+	}
+	return sums
 }
 
 func floats(t *tensors.Tensor) []float64 {

@@ -60,8 +60,9 @@ type run struct {
 	weights  interv.Nodes
 	tap      *interv.Tap
 	sequence *sequence
-	cache    *cache // nil in a run over a whole sequence
-	tokens   *Node  // the outputs that a run on columns wants; nil for all
+	cache    *cache  // nil in a run over a whole sequence
+	tokens   *Node   // the outputs that a run on columns wants; nil for all
+	scores   []*Node // of the layers so far: what attention's softmax is taken of
 }
 
 // layer is a run in one of the model's layers.
@@ -286,14 +287,18 @@ func (l layer) rotate(x *Node) *Node {
 
 // probabilities is the softmax over key positions. A sink is one more score of a head, whose probability is dropped.
 func (l layer) probabilities(scores *Node) *Node {
-	if !l.config.Attention.Sinks {
-		return Softmax(scores, -1)
-	}
 	columns := scores.Shape().Dim(-1)
-	sink := scores.Shape().Clone()
-	sink.Dimensions[3] = 1
-	scores = Concatenate([]*Node{scores, BroadcastToShape(Reshape(wide(l.weight(l.index, sinks, "")), 1, -1, 1, 1), sink)}, -1)
-	return features(Softmax(scores, -1), 0, columns)
+	if l.config.Attention.Sinks {
+		sink := scores.Shape().Clone()
+		sink.Dimensions[3] = 1
+		scores = Concatenate([]*Node{scores, BroadcastToShape(Reshape(wide(l.weight(l.index, sinks, "")), 1, -1, 1, 1), sink)}, -1)
+	}
+	l.scores = append(l.scores, scores)
+	probabilities := Softmax(scores, -1)
+	if l.config.Attention.Sinks {
+		return features(probabilities, 0, columns)
+	}
+	return probabilities
 }
 
 // mlp is the multilayer perceptron or the mixture of experts: [batch, positions, d] → [batch, positions, d].
