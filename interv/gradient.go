@@ -215,11 +215,13 @@ func (t *gradientTask) build(b *builder, o Outcome) []*Node {
 	return results
 }
 
-// variables are the nodes of parameters that take part.
+// variables are the nodes of parameters that take part, and of weights.
 func (build *builder) variables(keys []parameterKey) []*Node {
 	variables := make([]*Node, len(keys))
 	for i, key := range keys {
-		variables[i] = build.owned[key]
+		if variables[i] = build.owned[key]; key.owner == ofModel {
+			variables[i] = build.weights[key.name]
+		}
 	}
 	return variables
 }

@@ -47,8 +47,16 @@ type parameterKey struct {
 	name  string
 }
 
-// String is "0.rotation".
-func (k parameterKey) String() string { return fmt.Sprintf("%d.%s", k.owner, k.name) }
+// ofModel is the owner of the model's weights.
+const ofModel = -1
+
+// String is "0.rotation"; that of a weight is its name.
+func (k parameterKey) String() string {
+	if k.owner == ofModel {
+		return k.name
+	}
+	return fmt.Sprintf("%d.%s", k.owner, k.name)
+}
 
 type parameterValues map[parameterKey]*tensors.Tensor
 
@@ -216,7 +224,11 @@ func (iv *Intervenable) runBound(b *bound, t task, extra []*tensors.Tensor) (*Re
 		return nil, nil, c.err
 	}
 	iv.calls.Add(1)
-	results, err := c.program.run(iv.backend, &execution{b, *iv.parameters.Load(), extra})
+	e := &execution{bound: b, parameters: *iv.parameters.Load(), extra: extra}
+	if t, ok := t.(weighted); ok {
+		e.weights = t.ofWeights()
+	}
+	results, err := c.program.run(iv.backend, e)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -28,7 +28,16 @@ type feed func(e *execution) *tensors.Tensor
 type execution struct {
 	*bound
 	parameters parameterValues
+	weights    parameterValues   // in place of the model's; nil for these
 	extra      []*tensors.Tensor // of the task
+}
+
+// weight is what the program takes for a weight of the model.
+func (e *execution) weight(name string, own *tensors.Tensor) *tensors.Tensor {
+	if e.weights == nil {
+		return own
+	}
+	return e.weights[parameterKey{ofModel, name}]
 }
 
 // outputs counts what a program returns, in this order.
@@ -45,6 +54,12 @@ type task interface {
 	key() string
 	build(b *builder, o Outcome) []*Node
 }
+
+// weighted is a task that may run with weights other than the model's.
+type weighted interface{ ofWeights() parameterValues }
+
+// resultKeeper is a task that may have no use for what the call returns.
+type resultKeeper interface{ keepsResult() bool }
 
 // siteReader is a task that reads activations of the base run.
 type siteReader interface{ reads() []Site }
@@ -152,7 +167,7 @@ func (build *builder) everything(t task) []*Node {
 	weights := iv.model.Weights()
 	for _, name := range weights.names {
 		build.weights[name] = build.parameter("weight "+name, weights.tensors[name].Shape(),
-			func(*execution) *tensors.Tensor { return weights.tensors[name] })
+			func(e *execution) *tensors.Tensor { return e.weight(name, weights.tensors[name]) })
 	}
 	runs := build.runs()
 	base := len(runs) - 1
@@ -168,7 +183,9 @@ func (build *builder) everything(t task) []*Node {
 		outcome.Output = r.add(i == base)
 	}
 	var results []*Node
-	if out.output = len(b.readings) == 0 || b.call.WithOutput; out.output {
+	keeper, ok := t.(resultKeeper)
+	kept := !ok || keeper.keepsResult()
+	if out.output = kept && (len(b.readings) == 0 || b.call.WithOutput); out.output {
 		results = append(results, outcome.Output)
 	}
 	var clean *Node

@@ -1,10 +1,10 @@
 package interv
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
-	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -13,11 +13,13 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/adam"
 	"github.com/govene/govene/internal/must"
 )
 
-// Trainer trains the parameters of an [Intervenable] on a loss. A step is one program: the call, its gradients and the update, after
-// which rotations are orthonormal again. Parameters and the optimizer's state stay on the device.
+// Trainer trains the parameters of an [Intervenable] on a loss, and the model's weights too if [Trainer.OfModel] says so. A step is one
+// program: the call, its gradients and the update, after which rotations are orthonormal again. Parameters, weights and the optimizer's
+// state stay on the device.
 //
 // Steps of one trainer run one after the other, whoever calls; calls of the Intervenable may run beside them and see the parameters
 // of before or after a step.
@@ -27,6 +29,7 @@ type Trainer struct {
 	settings Adam
 	rates    map[parameterKey]float64 // of Adam.Rates
 	id       int64
+	weights  parameterValues // of the model, as trained so far; nil unless they are
 
 	mu    sync.Mutex
 	steps int
@@ -34,11 +37,14 @@ type Trainer struct {
 }
 
 // Adam is how a [Trainer] updates parameters: Kingma and Ba, "Adam: A Method for Stochastic Optimization" (2015), with its correction of
-// bias, decays of 0.9 and 0.999, and ε = 1e-8. A rotation moves along the tangent part of its update, and is then retracted to the
-// nearest matrix with orthonormal columns.
+// bias, and ε = 1e-8. A rotation moves along the tangent part of its update, and is then retracted to the nearest matrix with orthonormal
+// columns.
 type Adam struct {
 	// Rate is the learning rate; 0 means 1e-3.
 	Rate float64
+
+	// Decay and SquareDecay are β₁ and β₂, of the running means of gradients and of their squares; 0 means 0.9 and 0.999.
+	Decay, SquareDecay float64
 
 	// Rates are the learning rates of single parameters, by the names that [Intervenable.Parameters] uses, where they differ.
 	Rates map[string]float64
@@ -49,18 +55,6 @@ type Adam struct {
 	// Temperature, if not nil, is the value that every parameter called temperature has at each step; see [Linear].
 	Temperature func(step int) float64
 }
-
-// Linear goes from one value to another over a number of steps, and stays there.
-func Linear(from, to float64, steps int) func(step int) float64 {
-	return func(step int) float64 {
-		return from + (to-from)*min(1, float64(step)/float64(max(1, steps)))
-	}
-}
-
-const (
-	decayOfMean, decayOfSquare = 0.9, 0.999
-	adamEpsilon                = 1e-8
-)
 
 // moments are Adam's running means of a parameter's gradient and of its square.
 type moments struct{ mean, square *tensors.Tensor }
@@ -75,6 +69,12 @@ func (iv *Intervenable) Trainer(loss Loss, settings Adam) (*Trainer, error) {
 	}
 	if err := checkRate("all", settings.Rate); err != nil {
 		return nil, err
+	}
+	settings.Decay, settings.SquareDecay = cmp.Or(settings.Decay, adam.Usual.Mean), cmp.Or(settings.SquareDecay, adam.Usual.Square)
+	for _, decay := range []float64{settings.Decay, settings.SquareDecay} {
+		if !(decay > 0 && decay < 1) {
+			return nil, &Error{Where: "Adam", Axis: "decays", Got: fmt.Sprint(settings.Decay, " and ", settings.SquareDecay), Wanted: "above 0 and below 1"}
+		}
 	}
 	rates := map[parameterKey]float64{}
 	for _, name := range sortedKeys(settings.Rates) {
@@ -123,10 +123,12 @@ func (t *Trainer) Step(call Call) (float64, error) {
 // tensors takes as long as they do.
 func (t *Trainer) StepOn(prepared *Prepared) (float64, error) {
 	if prepared == nil || prepared.iv != t.iv {
-		return 0, &Error{Where: "training", Axis: "prepared call", Got: "none, or one of another Intervenable", Wanted: "one of that which is trained"}
+		return 0, errOtherIntervenable
 	}
 	return t.take(func() (*bound, error) { return prepared.bound, nil })
 }
+
+var errOtherIntervenable = &Error{Where: "training", Axis: "prepared call", Got: "none, or one of another Intervenable", Wanted: "one of that which is trained"}
 
 // take takes a step at the temperature of the schedule.
 func (t *Trainer) take(bind func() (*bound, error)) (float64, error) {
@@ -149,7 +151,7 @@ func (t *Trainer) take(bind func() (*bound, error)) (float64, error) {
 
 func (t *Trainer) step(b *bound) (float64, error) {
 	task := &trainingTask{Trainer: t, frozen: *t.iv.frozen.Load()}
-	keys := t.iv.trained(b.call, task.frozen)
+	keys := t.keys(b.call, task.frozen)
 	feed, err := t.feed(keys)
 	if err != nil {
 		return 0, err
@@ -162,19 +164,36 @@ func (t *Trainer) step(b *bound) (float64, error) {
 	if math.IsNaN(loss) || math.IsInf(loss, 0) {
 		return loss, &Error{Where: fmt.Sprintf("training step %d", t.steps), Axis: "loss", Got: fmt.Sprint(loss), Wanted: "a finite number"}
 	}
-	changed, state := parameterValues{}, maps.Clone(t.state)
-	for i, key := range keys {
-		updated := added[1+4*i : 5+4*i]
-		if floats(updated[3])[0] == 0 {
-			return loss, &Error{Where: fmt.Sprintf("training step %d", t.steps), Axis: "update of " + key.String(), Got: "one that is not finite or by far too large",
+	for i, sound := range floats(added[1]) {
+		if sound == 0 {
+			return loss, &Error{Where: fmt.Sprintf("training step %d", t.steps), Axis: "update of " + keys[i].String(), Got: "one that is not finite or by far too large",
 				Wanted: "a finite gradient, and a rate that is not far above 1"}
 		}
-		changed[key], state[key] = updated[0], moments{updated[1], updated[2]}
+	}
+	changed, added := parameterValues{}, added[2:]
+	for i, key := range keys {
+		updated := added[3*i : 3*i+3]
+		t.state[key] = moments{updated[1], updated[2]}
+		if key.owner == ofModel {
+			t.weights[key] = updated[0]
+		} else {
+			changed[key] = updated[0]
+		}
 	}
 	t.iv.replace(changed)
-	t.state = state
 	t.steps++
 	return loss, nil
+}
+
+// keys lists what a step changes: parameters, then weights.
+func (t *Trainer) keys(call Call, frozen frozenParameters) []parameterKey {
+	keys := t.iv.trained(call, frozen)
+	if t.weights != nil {
+		for _, name := range t.iv.model.Weights().names {
+			keys = append(keys, parameterKey{ofModel, name})
+		}
+	}
+	return keys
 }
 
 // MustStep is Step that panics on an error.
@@ -219,8 +238,8 @@ func (t *Trainer) setTemperature() (before parameterValues, err error) {
 	return before, t.iv.SetTemperature(t.settings.Temperature(t.steps))
 }
 
-// feed is what the program takes beside the call: a factor for the mean's bias, one for the square's, then for each parameter its rate
-// and moments.
+// feed is what the program takes beside the call: a factor for the mean's bias, one for the square's, the rate, then for each parameter its
+// own rate, if it has one, and its moments.
 func (t *Trainer) feed(keys []parameterKey) ([]*tensors.Tensor, error) {
 	dtype := t.iv.model.Weights().ResultDType()
 	scalar := func(value float64) *tensors.Tensor { return ofDType(tensors.FromScalar(value), dtype) }
@@ -231,21 +250,24 @@ func (t *Trainer) feed(keys []parameterKey) ([]*tensors.Tensor, error) {
 	if !(factor >= 0) || math.IsInf(factor, 0) {
 		return nil, &Error{Where: fmt.Sprintf("training step %d", t.steps), Axis: "schedule", Got: fmt.Sprint(factor), Wanted: "a finite number, 0 or more"}
 	}
-	step := float64(t.steps + 1)
-	feed := []*tensors.Tensor{scalar(1 / (1 - math.Pow(decayOfMean, step))), scalar(1 / (1 - math.Pow(decayOfSquare, step)))}
+	mean, square := t.decays().Unbias(t.steps)
+	feed := []*tensors.Tensor{scalar(mean), scalar(square), scalar(t.settings.Rate * factor)}
 	for _, key := range keys {
-		rate, ok := t.rates[key]
-		if !ok {
-			rate = t.settings.Rate
+		if rate, ok := t.rates[key]; ok {
+			feed = append(feed, scalar(rate*factor))
 		}
 		m, ok := t.state[key]
 		if !ok {
-			shape := (*t.iv.parameters.Load())[key].Shape()
+			shape := t.value(key).Shape()
 			m = moments{tensors.FromShape(shape), tensors.FromShape(shape)}
 		}
-		feed = append(feed, scalar(rate*factor), m.mean, m.square)
+		feed = append(feed, m.mean, m.square)
 	}
 	return feed, nil
+}
+
+func (t *Trainer) decays() adam.Decays {
+	return adam.Decays{Mean: t.settings.Decay, Square: t.settings.SquareDecay}
 }
 
 // trainingTask is a loss and a step of training in a program.
@@ -256,9 +278,15 @@ type trainingTask struct {
 
 func (t *trainingTask) key() string { return fmt.Sprintf("training %d%s ", t.id, t.frozen) }
 
-// build adds the loss, then for each trained parameter its new value, its moments, and 1 if all of them are sound.
+// keepsResult tells that nobody reads what the call returns.
+func (t *trainingTask) keepsResult() bool { return false }
+
+// ofWeights are the weights to run with; nil for the model's own.
+func (t *trainingTask) ofWeights() parameterValues { return t.weights }
+
+// build adds the loss, a vector with 1 for each parameter whose update is sound, then for each its new value and moments.
 func (t *trainingTask) build(b *builder, o Outcome) []*Node {
-	keys := t.iv.trained(b.call.call, t.frozen)
+	keys := t.keys(b.call.call, t.frozen)
 	variables := b.variables(keys)
 	value := o.evaluate(t.loss, variables)
 	if !dependsOn(value, variables) {
@@ -271,17 +299,18 @@ func (t *trainingTask) build(b *builder, o Outcome) []*Node {
 		return b.parameter(fmt.Sprint("training ", i), shape, func(e *execution) *tensors.Tensor { return e.extra[i] })
 	}
 	scalar := shapes.Make(t.iv.model.Weights().ResultDType())
-	unbiasMean, unbiasSquare := extra(scalar), extra(scalar)
-	results := []*Node{value}
+	unbiasMean, unbiasSquare, common := extra(scalar), extra(scalar), extra(scalar)
+	var updated, sounds []*Node
 	for i, gradient := range Gradient(value, variables...) {
-		p, rate := variables[i], extra(scalar)
-		orthonormal := t.iv.kind(keys[i]) == Orthonormal
+		p, rate := variables[i], common
+		if _, own := t.rates[keys[i]]; own {
+			rate = extra(scalar)
+		}
+		orthonormal := keys[i].owner != ofModel && t.iv.kind(keys[i]) == Orthonormal
 		if orthonormal {
 			gradient = tangent(p, gradient)
 		}
-		mean := Add(MulScalar(extra(p.Shape()), decayOfMean), MulScalar(gradient, 1-decayOfMean))
-		square := Add(MulScalar(extra(p.Shape()), decayOfSquare), MulScalar(Square(gradient), 1-decayOfSquare))
-		update := Div(Mul(mean, unbiasMean), AddScalar(Sqrt(Mul(square, unbiasSquare)), adamEpsilon))
+		update, mean, square := t.decays().Update(gradient, extra(p.Shape()), extra(p.Shape()), unbiasMean, unbiasSquare)
 		if orthonormal {
 			update = tangent(p, update)
 		}
@@ -292,9 +321,9 @@ func (t *trainingTask) build(b *builder, o Outcome) []*Node {
 			p, converged = retract(p)
 			sound = LogicalAnd(sound, converged)
 		}
-		results = append(results, p, mean, square, ConvertDType(sound, p.DType()))
+		updated, sounds = append(updated, p, mean, square), append(sounds, ConvertDType(sound, scalar.DType))
 	}
-	return results
+	return append([]*Node{value, Stack(sounds, 0)}, updated...)
 }
 
 // dependsOn tells whether a node is computed from any of the others.

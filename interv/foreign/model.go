@@ -24,7 +24,7 @@ type Model struct {
 	description Description
 	weights     *interv.Weights
 
-	building sync.Mutex // so that build need not allow for two goroutines
+	building *sync.Mutex // so that build need not allow for two goroutines
 	build    Build
 }
 
@@ -36,15 +36,11 @@ func New(backend compute.Backend, description Description, weights map[string]*t
 	if err := description.check(); err != nil {
 		return nil, err
 	}
-	var expected []interv.WeightShape
-	for _, name := range slices.Sorted(maps.Keys(weights)) {
-		expected = append(expected, interv.WeightShape{Name: name, Dimensions: weights[name].Shape().Dimensions})
-	}
-	kept, err := interv.NewWeights(expected, weights)
+	kept, err := interv.NewWeights(shapesOf(weights), weights)
 	if err != nil {
 		return nil, interv.Within(description.Name, err)
 	}
-	m := &Model{description: description, weights: kept, build: build}
+	m := &Model{description: description, weights: kept, building: &sync.Mutex{}, build: build}
 	if err := m.try(backend); err != nil {
 		return nil, err
 	}
@@ -54,6 +50,23 @@ func New(backend compute.Backend, description Description, weights map[string]*t
 // MustNew is New that panics on an error.
 func MustNew(backend compute.Backend, description Description, weights map[string]*tensors.Tensor, build Build) *Model {
 	return must.Of(New(backend, description, weights, build))
+}
+
+// WithWeights is the model with other weights of the same names and shapes.
+func (m *Model) WithWeights(weights map[string]*tensors.Tensor) (*Model, error) {
+	kept, err := interv.NewWeights(shapesOf(m.weights.All()), weights)
+	if err != nil {
+		return nil, interv.Within(m.description.Name, err)
+	}
+	return &Model{description: m.description, weights: kept, building: m.building, build: m.build}, nil
+}
+
+// shapesOf are the names and shapes of weights, in order of the names.
+func shapesOf(weights map[string]*tensors.Tensor) (list []interv.WeightShape) {
+	for _, name := range slices.Sorted(maps.Keys(weights)) {
+		list = append(list, interv.WeightShape{Name: name, Dimensions: weights[name].Shape().Dimensions})
+	}
+	return list
 }
 
 // try announces every site of a small run to a tap.

@@ -66,6 +66,11 @@ func WithWeights(config Config, values map[string]*tensors.Tensor) (*Model, erro
 	return &Model{config: config, head: h, weights: weights}, nil
 }
 
+// WithWeights is the model with other weights of the same names and shapes.
+func (m *Model) WithWeights(weights map[string]*tensors.Tensor) (*Model, error) {
+	return WithWeights(m.config, weights)
+}
+
 // Save writes config.json and model.safetensors into a folder, which is made if need be.
 func (m *Model) Save(folder string) error { return interv.SaveModel(folder, m.config, m.weights) }
 

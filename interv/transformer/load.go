@@ -71,6 +71,11 @@ func WithWeights(config Config, values map[string]*tensors.Tensor) (*Model, erro
 	return m, nil
 }
 
+// WithWeights is the model with other weights of the same names and shapes.
+func (m *Model) WithWeights(weights map[string]*tensors.Tensor) (*Model, error) {
+	return WithWeights(m.config, weights)
+}
+
 // Save writes config.json and model.safetensors into a folder, which is made if need be, in the layout of transformers. The config must
 // be one that [ParseConfig] read.
 func (m *Model) Save(folder string) error {

@@ -18,7 +18,10 @@ var ErrNoNotebook = errors.New("nb: no notebook to show anything in: this progra
 const inWords = "\n(The plot in words: run the cell, or trust the notebook, to see it.)"
 
 // Show displays a plot as output of the cell: as native SVG, and in words.
-func Show(plot plotting.Plot) error {
+func Show(plot plotting.Plot) error { return show(plot, "") }
+
+// show displays a plot in the place of that shown before under the same id, if there is one.
+func show(plot plotting.Plot, id string) error {
 	document, err := plot.Bytes()
 	if err != nil {
 		return err
@@ -26,7 +29,7 @@ func Show(plot plotting.Plot) error {
 	if !gonbui.IsNotebook {
 		return ErrNoNotebook
 	}
-	return send(map[protocol.MIMEType]any{
+	return send(id, map[protocol.MIMEType]any{
 		protocol.MIMEImageSVG:  string(document),
 		protocol.MIMETextPlain: plot.String() + inWords,
 	})
@@ -36,5 +39,16 @@ func Show(plot plotting.Plot) error {
 func MustShow(plot plotting.Plot) {
 	if err := Show(plot); err != nil {
 		panic(err)
+	}
+}
+
+// Live returns what displays a plot as output of the cell and, each time that it is called again, another in its place: for curves of what
+// is under way. It panics on an error.
+func Live() func(plotting.Plot) {
+	id := "plot_" + gonbui.UniqueId()
+	return func(plot plotting.Plot) {
+		if err := show(plot, id); err != nil {
+			panic(err)
+		}
 	}
 }

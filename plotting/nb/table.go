@@ -18,7 +18,7 @@ func ShowTable(table Table) error {
 	if !gonbui.IsNotebook {
 		return ErrNoNotebook
 	}
-	return send(map[protocol.MIMEType]any{protocol.MIMETextHTML: table.HTML(), protocol.MIMETextPlain: table.String()})
+	return send("", map[protocol.MIMEType]any{protocol.MIMETextHTML: table.HTML(), protocol.MIMETextPlain: table.String()})
 }
 
 // MustShowTable is ShowTable that panics on an error.
@@ -29,8 +29,8 @@ func MustShowTable(table Table) {
 }
 
 // send hands one output to the kernel, and waits for it: a cell's process may end right after.
-func send(data map[protocol.MIMEType]any) error {
-	gonbui.SendData(&protocol.DisplayData{Data: data})
+func send(id string, data map[protocol.MIMEType]any) error {
+	gonbui.SendData(&protocol.DisplayData{Data: data, DisplayID: id})
 	gonbui.Sync()
 	if err := gonbui.Error(); err != nil {
 		return fmt.Errorf("nb: showing an output: %w", err)

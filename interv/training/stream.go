@@ -1,0 +1,88 @@
+package training
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/govene/govene/interv"
+)
+
+// Stream makes the batch of a step, which counts from 0. It depends on the step alone, so that training can go on from anywhere. Batches have
+// the same shapes. It is called one step after the other, while earlier steps are computed, by another goroutine than Run's.
+type Stream func(step int) (interv.Call, error)
+
+// Fresh is a stream that draws each batch anew, with random numbers of its own that follow from the seed and the step. So nothing repeats
+// unless draw makes it.
+func Fresh(seed uint64, draw func(random *rand.Rand) (interv.Call, error)) Stream {
+	return func(step int) (interv.Call, error) { return draw(rand.New(rand.NewPCG(seed, uint64(step)))) }
+}
+
+// Always is a stream of one batch: all examples at each step.
+func Always(call interv.Call) Stream {
+	return func(int) (interv.Call, error) { return call, nil }
+}
+
+// Epochs is a stream that goes through examples again and again, in batches, each time in another order, which follows from the seed. What
+// is left at the end of an epoch and fills no batch is left out of it. The first axis of all inputs and labels counts examples.
+func Epochs(inputs, labels interv.Inputs, batch int, seed uint64) (Stream, error) {
+	refuse := func(axis, got, wanted string) (Stream, error) {
+		return nil, &interv.Error{Where: "epochs", Axis: axis, Got: got, Wanted: wanted}
+	}
+	examples := -1
+	for _, list := range []interv.Inputs{inputs, labels} {
+		for name, t := range list {
+			if t == nil || t.Rank() == 0 {
+				return refuse(name, "no axis of examples", "one")
+			}
+			if n := t.Shape().Dim(0); examples < 0 {
+				examples = n
+			} else if n != examples {
+				return refuse(name, fmt.Sprintf("%d examples", n), fmt.Sprintf("%d, as others have", examples))
+			}
+		}
+	}
+	if batch < 1 || batch > examples {
+		return refuse("batch", fmt.Sprint(batch), fmt.Sprintf("1 to the %d examples", max(0, examples)))
+	}
+	of, order := -1, []int(nil)
+	return func(step int) (interv.Call, error) {
+		epoch, at := step/(examples/batch), step%(examples/batch)
+		if of != epoch {
+			of, order = epoch, rand.New(rand.NewPCG(seed, uint64(epoch))).Perm(examples)
+		}
+		rows := order[at*batch : (at+1)*batch]
+		call := interv.Call{}
+		var err error
+		if call.Base, err = pick(inputs, rows); err == nil {
+			call.Labels, err = pick(labels, rows)
+		}
+		return call, err
+	}, nil
+}
+
+// pick takes rows of tensors.
+func pick(list interv.Inputs, rows []int) (interv.Inputs, error) {
+	picked := interv.Inputs{}
+	for name, t := range list {
+		shape := t.Shape().Clone()
+		size := int(t.ByteSize()) / shape.Dim(0)
+		shape.Dimensions[0] = len(rows)
+		into := tensors.FromShape(shape)
+		var inner error
+		err := t.ConstBytes(func(from []byte) {
+			inner = into.MutableBytes(func(to []byte) {
+				for i, row := range rows {
+					copy(to[i*size:(i+1)*size], from[row*size:(row+1)*size])
+				}
+			})
+		})
+		if err = errors.Join(err, inner); err != nil {
+			return nil, interv.Within(name, err)
+		}
+		picked[name] = into
+	}
+	return picked, nil
+}
