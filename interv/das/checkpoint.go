@@ -47,10 +47,12 @@ func (s *Search) open(model interv.Model, train, held Data) (*checkpoint, error)
 // digest tells searches apart whose bits differ.
 func (s *Search) digest(model interv.Model, train, held Data) string {
 	sum := sha256.New()
-	fmt.Fprintln(sum, s.Places, s.Ranks, s.Seeds, s.Kind, s.Steps, s.Batch, s.Rate, s.Every, s.Patience, s.MaxRows, s.Seed)
-	if s.Schedule != nil {
+	fmt.Fprintln(sum, s.Places, s.Ranks, s.Seeds, s.Kind, s.Steps, s.Batch, s.Rate, s.MaskRate, s.Penalty, s.Every, s.Patience, s.MaxRows, s.Seed)
+	for _, schedule := range []func(int) float64{s.Schedule, s.Temperature} {
 		for step := range s.Steps {
-			fmt.Fprintln(sum, s.Schedule(step))
+			if schedule != nil {
+				fmt.Fprintln(sum, schedule(step))
+			}
 		}
 	}
 	add := func(list map[string]*tensors.Tensor) {
@@ -65,7 +67,7 @@ func (s *Search) digest(model interv.Model, train, held Data) string {
 		for _, source := range d.Sources {
 			add(source)
 		}
-		fmt.Fprintln(sum, d.Labels)
+		fmt.Fprintln(sum, d.Labels, d.Values)
 	}
 	return hex.EncodeToString(sum.Sum(nil))
 }
@@ -73,11 +75,21 @@ func (s *Search) digest(model interv.Model, train, held Data) string {
 // The numbers of an alignment in a checkpoint.
 const (
 	savedAccuracy = iota
+	savedLoss
 	savedBest
 	savedWaits
 	savedStopped
 	savedNumbers
 )
+
+// parts are the tensors of a stack that training changes.
+func (t *stack) parts() []named {
+	list := t.rotations.parts("rotations")
+	if t.mask != nil {
+		list = append(list, t.mask.parts("mask")...)
+	}
+	return list
+}
 
 // write writes the file with the state that a stack is in now.
 func (c *checkpoint) write(t *stack) error {
@@ -87,7 +99,7 @@ func (c *checkpoint) write(t *stack) error {
 	progress := []float64{float64(t.steps), number(t.finished)}
 	var table, correct []float64
 	for i := range t.starts {
-		table = append(table, t.accuracy[i], float64(t.best[i]), float64(t.waits[i]), number(t.stopped[i]))
+		table = append(table, t.accuracy[i], t.loss[i], float64(t.best[i]), float64(t.waits[i]), number(t.stopped[i]))
 		for _, one := range t.correct[i] {
 			correct = append(correct, number(one))
 		}
@@ -96,10 +108,11 @@ func (c *checkpoint) write(t *stack) error {
 	copied := func(value *tensors.Tensor) *tensors.Tensor {
 		return tensors.FromFlatDataAndDimensions(tensors.MustCopyFlatData[float32](value), value.Shape().Dimensions...)
 	}
-	of("rotations", copied(t.rotations))
-	of("mean", copied(t.mean))
-	of("square", copied(t.square))
-	of("kept", tensors.FromFlatDataAndDimensions(slices.Clone(t.kept), t.rotations.Shape().Dimensions...))
+	for _, part := range t.parts() {
+		of(part.name, copied(*part.at))
+	}
+	of("kept", tensors.FromFlatDataAndDimensions(slices.Clone(t.kept), t.rotations.value.Shape().Dimensions...))
+	of("kept selected", tensors.FromFlatDataAndDimensions(slices.Clone(t.keptSelected), t.selected.Shape().Dimensions...))
 	of("progress", tensors.FromFlatDataAndDimensions(progress, len(progress)))
 	of("table", tensors.FromFlatDataAndDimensions(table, len(t.starts), savedNumbers))
 	of("correct", tensors.FromFlatDataAndDimensions(correct, len(t.starts), len(correct)/len(t.starts)))
@@ -119,25 +132,21 @@ func (c *checkpoint) restore(t *stack) error {
 	if of("progress") == nil {
 		return nil
 	}
-	shape := t.rotations.Shape()
-	for _, part := range []struct {
-		name string
-		into **tensors.Tensor
-	}{{"rotations", &t.rotations}, {"mean", &t.mean}, {"square", &t.square}} {
-		value := of(part.name)
+	for _, part := range t.parts() {
+		value, shape := of(part.name), (*part.at).Shape()
 		if value == nil || !value.Shape().Equal(shape) {
 			return &interv.Error{Where: c.path, Axis: t.name + ", " + part.name, Got: "none, or one of another shape", Wanted: shape.String()}
 		}
-		*part.into = tensors.FromFlatDataAndDimensions(tensors.MustCopyFlatData[float32](value), shape.Dimensions...)
+		*part.at = tensors.FromFlatDataAndDimensions(tensors.MustCopyFlatData[float32](value), shape.Dimensions...)
 	}
-	kept, progress, table, correct := of("kept"), of("progress"), of("table"), of("correct")
-	sound := kept != nil && kept.Shape().Equal(shape) && progress.Size() == 2 && progress.DType() == dtypes.Float64 && table != nil &&
+	kept, selected, progress, table, correct := of("kept"), of("kept selected"), of("progress"), of("table"), of("correct")
+	sound := kept != nil && kept.Shape().Equal(t.rotations.value.Shape()) && selected != nil && selected.Shape().Equal(t.selected.Shape()) && progress.Size() == 2 && progress.DType() == dtypes.Float64 && table != nil &&
 		table.DType() == dtypes.Float64 && table.Size() == len(t.starts)*savedNumbers && correct != nil && correct.DType() == dtypes.Float64 &&
 		correct.Shape().Rank() == 2 && correct.Shape().Dim(0) == len(t.starts)
 	if !sound {
 		return &interv.Error{Where: c.path, Axis: t.name, Got: "tensors of other shapes", Wanted: "those that a search writes"}
 	}
-	t.kept = tensors.MustCopyFlatData[float32](kept)
+	t.kept, t.keptSelected = tensors.MustCopyFlatData[float32](kept), tensors.MustCopyFlatData[float32](selected)
 	numbers := tensors.MustCopyFlatData[float64](progress)
 	t.steps, t.finished = int(numbers[0]), numbers[1] == 1
 	numbers = tensors.MustCopyFlatData[float64](table)
@@ -145,7 +154,7 @@ func (c *checkpoint) restore(t *stack) error {
 	examples := len(flags) / len(t.starts)
 	for i := range t.starts {
 		row := numbers[i*savedNumbers : (i+1)*savedNumbers]
-		t.accuracy[i], t.best[i], t.waits[i], t.stopped[i] = row[savedAccuracy], int(row[savedBest]), int(row[savedWaits]), row[savedStopped] == 1
+		t.accuracy[i], t.loss[i], t.best[i], t.waits[i], t.stopped[i] = row[savedAccuracy], row[savedLoss], int(row[savedBest]), int(row[savedWaits]), row[savedStopped] == 1
 		t.correct[i] = make([]bool, examples)
 		for k := range t.correct[i] {
 			t.correct[i][k] = flags[i*examples+k] == 1

@@ -229,38 +229,45 @@ func TestASearchTakesTheStepsOfATrainer(t *testing.T) {
 	}
 }
 
-// killed is the search of the test that kills.
-func killed(t testing.TB, checkpoint string) *das.Result {
+// killed is the search of the test that kills, of the kind that the environment names.
+func killed(t testing.TB, kind das.Kind, checkpoint string) *das.Result {
 	p := plant(t, 4)
-	return das.MustRun(t.Context(), engine, p.model, das.Search{Places: []das.Place{in(mlp.BlockInput), in(mlp.BlockOutput)}, Ranks: []int{1, 2}, Seeds: 2,
-		Steps: 200, Batch: 128, Every: 10, Patience: 12, Checkpoint: checkpoint}, p.examples(10, 512, 2), p.examples(11, 128, 2))
+	s := das.Search{Places: []das.Place{in(mlp.BlockInput), in(mlp.BlockOutput)}, Ranks: []int{1, 2}, Seeds: 2, Steps: 200, Batch: 128, Every: 10, Patience: 12,
+		Schedule: interv.WarmUp(20, interv.Linear(1, 0.1, 180)), Checkpoint: checkpoint}
+	if kind == das.Boundless {
+		s.Kind, s.Ranks, s.Penalty = kind, nil, 0.5
+	}
+	return das.MustRun(t.Context(), engine, p.model, s, p.examples(10, 512, 2), p.examples(11, 128, 2))
 }
 
 // A search whose process is killed at any moment goes on from its file, and comes to the same bits.
 func TestASearchGoesOnAfterKill(t *testing.T) {
 	if path := os.Getenv("GOVENE_DAS_CHECKPOINT"); path != "" {
-		killed(t, path)
+		var kind das.Kind
+		must(t, kind.UnmarshalText([]byte(os.Getenv("GOVENE_DAS_KIND"))))
+		killed(t, kind, path)
 		return
 	}
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
 	rounds := 2
-	if _, ok := engine.(interface{ PluginName() string }); ok {
-		rounds = 1 // XLA compiles for seconds
+	if slow {
+		rounds = 1
 	}
 	if os.Getenv("GOVENE_LONG") != "" {
 		rounds = 20
 	}
-	started := time.Now()
-	want := killed(t, "")
-	whole := time.Since(started)
 	random := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
-	for range rounds {
+	for round := range rounds {
+		kind := []das.Kind{das.Trained, das.Boundless}[round%2]
+		started := time.Now()
+		want := killed(t, kind, "")
+		whole := time.Since(started)
 		path := filepath.Join(t.TempDir(), "search.safetensors")
 		for kills := range 3 {
 			child := exec.Command(os.Args[0], "-test.run=^TestASearchGoesOnAfterKill$")
-			child.Env = append(os.Environ(), "GOVENE_DAS_CHECKPOINT="+path)
+			child.Env = append(os.Environ(), "GOVENE_DAS_CHECKPOINT="+path, "GOVENE_DAS_KIND="+kind.String())
 			must(t, child.Start())
 			time.Sleep(time.Duration(random.Int64N(int64(whole)))) // at a random step; at times before the first or after the last
 			_ = child.Process.Kill()
@@ -268,7 +275,7 @@ func TestASearchGoesOnAfterKill(t *testing.T) {
 			_, err := os.Stat(path)
 			t.Logf("kill %d: a checkpoint: %t", kills, err == nil)
 		}
-		got := killed(t, path)
+		got := killed(t, kind, path)
 		for i, a := range got.Alignments {
 			b := want.Alignments[i]
 			same := bytes.Equal(bits(a), bits(b)) && a.Accuracy == b.Accuracy && a.Steps == b.Steps && slices.Equal(a.Correct, b.Correct)
@@ -318,16 +325,27 @@ func TestSearchesThatCannotBe(t *testing.T) {
 		change func(s *das.Search, d *das.Data)
 		words  []string
 	}{
-		"component":   {func(s *das.Search, _ *das.Data) { s.Places[0].Component = "block_inptu" }, []string{"block_inptu", "block_input"}},
-		"layer":       {func(s *das.Search, _ *das.Data) { s.Places[0].Layer = 3 }, []string{"layer"}},
-		"position":    {func(s *das.Search, _ *das.Data) { s.Places[0].Position = 1 }, []string{"position 1", "0 to 0"}},
-		"rank":        {func(s *das.Search, _ *das.Data) { s.Ranks = []int{4} }, []string{"rank", "4 for each of 2 variables", "6 dimensions"}},
-		"rank 0":      {func(s *das.Search, _ *das.Data) { s.Ranks = []int{0} }, []string{"rank", "at least 1"}},
-		"no places":   {func(s *das.Search, _ *das.Data) { s.Places = nil }, []string{"places", "at least one"}},
-		"rate":        {func(s *das.Search, _ *das.Data) { s.Rate = math.NaN() }, []string{"rate", "NaN"}},
-		"steps":       {func(s *das.Search, _ *das.Data) { s.Steps = -1 }, []string{"steps", "-1"}},
-		"schedule":    {func(s *das.Search, _ *das.Data) { s.Schedule = func(int) float64 { return -1 } }, []string{"schedule at step 0"}},
-		"kind":        {func(s *das.Search, _ *das.Data) { s.Kind = 7 }, []string{"kind", "7"}},
+		"component": {func(s *das.Search, _ *das.Data) { s.Places[0].Component = "block_inptu" }, []string{"block_inptu", "block_input"}},
+		"layer":     {func(s *das.Search, _ *das.Data) { s.Places[0].Layer = 3 }, []string{"layer"}},
+		"position":  {func(s *das.Search, _ *das.Data) { s.Places[0].Position = 1 }, []string{"position 1", "0 to 0"}},
+		"rank":      {func(s *das.Search, _ *das.Data) { s.Ranks = []int{4} }, []string{"rank", "4 for each of 2 variables", "6 dimensions"}},
+		"rank 0":    {func(s *das.Search, _ *das.Data) { s.Ranks = []int{0} }, []string{"rank", "at least 1"}},
+		"no places": {func(s *das.Search, _ *das.Data) { s.Places = nil }, []string{"places", "at least one"}},
+		"rate":      {func(s *das.Search, _ *das.Data) { s.Rate = math.NaN() }, []string{"rate", "NaN"}},
+		"steps":     {func(s *das.Search, _ *das.Data) { s.Steps = -1 }, []string{"steps", "-1"}},
+		"schedule":  {func(s *das.Search, _ *das.Data) { s.Schedule = func(int) float64 { return -1 } }, []string{"schedule at step 0"}},
+		"kind":      {func(s *das.Search, _ *das.Data) { s.Kind = 7 }, []string{"kind", "7"}},
+		"ranks":     {func(s *das.Search, _ *das.Data) { s.Kind = das.Boundless }, []string{"ranks", "[1]", "boundless"}},
+		"penalty":   {func(s *das.Search, _ *das.Data) { s.Penalty = 1 }, []string{"penalty", "trained"}},
+		"mask rate": {func(s *das.Search, _ *das.Data) { s.MaskRate = -1 }, []string{"mask rate", "-1"}},
+		"temperature": {func(s *das.Search, _ *das.Data) {
+			s.Kind, s.Ranks, s.Temperature = das.Masks, nil, interv.Linear(0, 0, 1)
+		}, []string{"temperature at step 0"}},
+		"no values": {func(s *das.Search, _ *das.Data) { s.Kind = das.Means }, []string{"values", "0 variables", "2"}},
+		"values": {func(s *das.Search, d *das.Data) {
+			s.Kind, d.Values = das.Means, [][]int{make([]int, 64), make([]int, 64)}
+		},
+			[]string{"values", "1 different of variable 0", "at least 2"}},
 		"one label":   {func(_ *das.Search, d *das.Data) { d.Labels = make([]int, 64) }, []string{"training examples", "labels that change"}},
 		"label":       {func(_ *das.Search, d *das.Data) { d.Labels = slices.Concat(d.Labels[:63], []int{-1}) }, []string{"label of example 63", "-1"}},
 		"labels":      {func(_ *das.Search, d *das.Data) { d.Labels = d.Labels[1:] }, []string{"labels", "63", "64"}},

@@ -1,6 +1,8 @@
 package das_test
 
 import (
+	"strings"
+
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -20,3 +22,6 @@ func crossEntropy(o interv.Outcome) *Node {
 	label := OneHot(o.Labels["label"], o.Output.Shape().Dim(1), o.Output.DType())
 	return Neg(ReduceAllMean(ReduceSum(Mul(label, LogSoftmax(o.Output, -1)), -1)))
 }
+
+// slow tells that programs take seconds to compile.
+var slow = strings.Contains(strings.ToLower(engine.Name()), "xla")

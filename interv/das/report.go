@@ -3,12 +3,14 @@ package das
 import (
 	"context"
 	"fmt"
-	"html"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/internal/must"
@@ -22,6 +24,8 @@ type Samples struct{ Train, Held, Test Data }
 // The rows of a report, for each place and rank.
 const (
 	Found     = "alignment"         // the best seed on the held-out examples
+	Centred   = "means"             // a baseline without training: differences of means, where the training examples have values
+	Spread    = "principal"         // another: the directions of most variance
 	Untrained = "untrained network" // found in the same way in a network of the same shape that has learned nothing
 	Drawn     = "random subspace"   // of the same rank, the first seed
 	Shuffled  = "shuffled sources"  // trained with the sources of other examples
@@ -34,6 +38,8 @@ type Row struct {
 	Place    string    `json:"place"`
 	Rank     int       `json:"rank"` // 0 for all or no dimensions
 	Name     string    `json:"name"`
+	Ranks    []int     `json:"ranks,omitempty"` // the dimensions of each variable
+	Held     float64   `json:"held"`            // accuracy on the held-out examples, on which the seed was chosen; 0 for all or no dimensions
 	Accuracy float64   `json:"accuracy"`        // on the test examples
 	Low      float64   `json:"low"`             // from here
 	High     float64   `json:"high"`            // to here: 95% of 1,000 resamplings of the test examples
@@ -48,14 +54,21 @@ type Report struct {
 	Unchanged float64  `json:"unchanged"` // the share of test examples whose counterfactual label is the base's
 	Rows      []Row    `json:"rows"`
 	Warnings  []string `json:"warnings"`
+
+	Result *Result `json:"-"` // what the search found
 }
 
 // Check searches, and measures the alignments and the controls. The untrained model has the shape of the other. Controls cost two more
 // searches. That subspaces of an untrained network can be aligned as well is what Sutter et al., "The Non-Linear Representation Dilemma: Is
 // Causal Abstraction Enough for Mechanistic Interpretability?" (2025), warn of; linear maps make it harder, not impossible.
+//
+// With a checkpoint, each search has a file of its own, named after it.
 func Check(ctx context.Context, backend compute.Backend, model, untrained interv.Model, s Search, data Samples) (*Report, error) {
 	if untrained == nil {
 		return nil, &interv.Error{Where: "report", Axis: "untrained network", Got: "none", Wanted: "one of the shape of the other"}
+	}
+	if !s.Kind.learns() {
+		return nil, &interv.Error{Where: "report", Axis: "kind", Got: s.Kind.String(), Wanted: "one that is trained: the others are its controls"}
 	}
 	test := data.Test
 	if _, err := test.check("test examples", model); err != nil {
@@ -65,29 +78,48 @@ func Check(ctx context.Context, backend compute.Backend, model, untrained interv
 		return nil, &interv.Error{Where: "report", Axis: "test examples", Got: fmt.Sprintf("%d sources, %d base labels and labels of %d sources", len(test.Sources), len(test.BaseLabels), len(test.SourceLabels)),
 			Wanted: "as many sources as the training examples have, and labels of the base and of each"}
 	}
-	s.Checkpoint = "" // of one search alone
-	search := func(model interv.Model, kind Kind, train Data) (*Result, error) {
-		s.Kind = kind
-		return Run(ctx, backend, model, s, train, data.Held)
-	}
 	r := &Report{Examples: len(test.Labels), Warnings: []string{}}
 	for i, label := range test.Labels {
 		if label == test.BaseLabels[i] {
 			r.Unchanged += 1 / float64(r.Examples)
 		}
 	}
-	for _, c := range []struct {
+	type control struct {
 		name  string
 		model interv.Model
 		kind  Kind
 		train Data
-	}{{Found, model, Trained, data.Train}, {Untrained, untrained, Trained, data.Train}, {Drawn, model, Random, data.Train}, {Shuffled, model, Trained, data.Train.shuffled(s.Seed)}} {
-		result, err := search(c.model, c.kind, c.train)
+	}
+	controls := []control{{Found, model, s.Kind, data.Train}, {Untrained, untrained, s.Kind, data.Train}, {Shuffled, model, s.Kind, data.Train.shuffled(s.Seed)}}
+	if !s.Kind.masks() {
+		controls = append(controls, control{Drawn, model, Random, data.Train}, control{Spread, model, Principal, data.Train})
+		if data.Train.Values != nil {
+			controls = append(controls, control{Centred, model, Means, data.Train})
+		}
+	}
+	for _, c := range controls {
+		search := s
+		search.Kind = c.kind
+		if c.kind == s.Kind && s.Checkpoint != "" {
+			extension := filepath.Ext(s.Checkpoint)
+			search.Checkpoint = strings.TrimSuffix(s.Checkpoint, extension) + "." + strings.ReplaceAll(c.name, " ", "-") + extension
+		} else {
+			search.Checkpoint = ""
+		}
+		result, err := Run(ctx, backend, c.model, search, c.train, data.Held)
 		if err != nil {
 			return nil, interv.Within(c.name, err)
 		}
 		if err := r.add(backend, c.model, c.name, result, test); err != nil {
 			return nil, err
+		}
+		if c.name != Found {
+			continue
+		}
+		if r.Result = result; s.Kind.masks() {
+			if err := r.add(backend, model, Drawn, result.drawn(), test); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if err := s.fill(model, data.Train, data.Held); err != nil {
@@ -98,6 +130,20 @@ func Check(ctx context.Context, backend compute.Backend, model, untrained interv
 	}
 	r.warn()
 	return r, nil
+}
+
+// drawn has random subspaces of as many dimensions as alignments have found.
+func (r *Result) drawn() *Result {
+	other := &Result{}
+	for _, a := range r.Alignments {
+		if a.Rotation != nil {
+			dimensions := a.Rotation.Shape().Dimensions
+			a.Rotation = interv.RandomOrthonormal(dimensions[0], dimensions[1], rand.New(rand.NewPCG(uint64(a.Seed), 1<<33)))
+		}
+		a.Accuracy = 0 // of others
+		other.Alignments = append(other.Alignments, a)
+	}
+	return other
 }
 
 // MustCheck is Check that panics on an error.
@@ -159,45 +205,56 @@ func (r *Report) add(backend compute.Backend, model interv.Model, name string, r
 				best = i
 			}
 		}
-		r.Rows = append(r.Rows, row(c.place.String(), c.rank, name, correct[best], seeds))
+		found := row(c.place.String(), c.rank, name, correct[best], seeds)
+		found.Held, found.Ranks = c.seeds[best].Accuracy, c.seeds[best].Ranks
+		r.Rows = append(r.Rows, found)
 	}
 	return nil
 }
 
 // measure tells which examples an alignment is right on.
 func (a Alignment) measure(backend compute.Backend, model interv.Model, d Data) ([]bool, error) {
-	rotation := tensors.FromFlatDataAndDimensions(tensors.MustCopyFlatData[float32](a.Rotation), 1, a.Rotation.Shape().Dim(0), a.Rotation.Shape().Dim(1))
-	selected := make([]float32, a.Variables*a.Variables*a.Rank)
-	for v := range a.Variables {
-		for k := range a.Rank {
-			selected[(v*a.Variables+v)*a.Rank+k] = 1
-		}
+	if a.Rotation == nil {
+		return unpatched(backend, model, a.Place, d)
 	}
-	return measure(backend, model, a.Place, d, rotation, tensors.FromFlatDataAndDimensions(selected, a.Variables, 1, a.Variables*a.Rank))
+	width, columns := a.Rotation.Shape().Dim(0), a.Rotation.Shape().Dim(1)
+	rotation := tensors.FromFlatDataAndDimensions(tensors.MustCopyFlatData[float32](a.Rotation), 1, width, columns)
+	selected, first := make([]float32, len(a.Ranks)*columns), 0
+	for v, rank := range a.Ranks {
+		for k := range rank {
+			selected[v*columns+first+k] = 1
+		}
+		first += rank
+	}
+	return measure(backend, model, a.Place, d, rotation, tensors.FromFlatDataAndDimensions(selected, len(a.Ranks), 1, columns))
 }
 
+// measure tells which examples are right with columns of a rotation [1, width, columns] from the sources: selected is [variables, 1, columns].
 func measure(backend compute.Backend, model interv.Model, place Place, d Data, rotation, selected *tensors.Tensor) ([]bool, error) {
 	s := &Search{Batch: min(1024, len(d.Labels)), Patience: 1}
 	p, err := newPlaced(backend, model, s, place, d, d)
 	if err != nil {
 		return nil, err
 	}
-	t := &stack{starts: make([]start, 1), rotations: rotation, selected: selected, accuracy: []float64{-1}, correct: make([][]bool, 1), best: []int{0}, waits: []int{0},
-		stopped: []bool{false}, kept: make([]float32, rotation.Size())}
+	t := &stack{starts: make([]start, 1), rotations: &learned{value: rotation}, selected: selected, there: tensors.FromShape(shapes.Make(dtypes.Float32, 1, selected.Shape().Dim(2))),
+		kept: make([]float32, rotation.Size()), keptSelected: make([]float32, selected.Size()),
+		accuracy: []float64{-1}, loss: []float64{0}, correct: make([][]bool, 1), best: []int{0}, waits: []int{0}, stopped: []bool{false}}
 	err = p.evaluate(t)
 	return t.correct[0], err
 }
 
+// unpatched tells which examples are right with nothing from the sources.
+func unpatched(backend compute.Backend, model interv.Model, place Place, d Data) ([]bool, error) {
+	sites, err := model.Catalogue().Find(place.Site)
+	if err != nil {
+		return nil, err
+	}
+	return measure(backend, model, place, d, tensors.FromFlatDataAndDimensions(make([]float32, sites.Width), 1, sites.Width, 1),
+		tensors.FromFlatDataAndDimensions(make([]float32, len(d.Sources)), len(d.Sources), 1, 1))
+}
+
 // addEnds adds the ceiling and the floor of each place, and what the model itself knows.
 func (r *Report) addEnds(backend compute.Backend, model interv.Model, s *Search, test Data) error {
-	none := func(place Place, d Data) ([]bool, error) {
-		sites, err := model.Catalogue().Find(place.Site)
-		if err != nil {
-			return nil, err
-		}
-		return measure(backend, model, place, d, tensors.FromFlatDataAndDimensions(make([]float32, sites.Width), 1, sites.Width, 1),
-			tensors.FromFlatDataAndDimensions(make([]float32, len(d.Sources)), len(d.Sources), 1, 1))
-	}
 	for _, place := range s.Places {
 		sites, err := model.Catalogue().Find(place.Site)
 		if err != nil {
@@ -216,13 +273,13 @@ func (r *Report) addEnds(backend compute.Backend, model interv.Model, s *Search,
 			return err
 		}
 		r.Rows = append(r.Rows, row(place.String(), 0, All, correct, nil))
-		if correct, err = none(place, test); err != nil {
+		if correct, err = unpatched(backend, model, place, test); err != nil {
 			return err
 		}
 		r.Rows = append(r.Rows, row(place.String(), 0, None, correct, nil))
 	}
 	own := func(inputs interv.Inputs, labels []int) (float64, error) {
-		correct, err := none(s.Places[0], Data{Base: inputs, Sources: []interv.Inputs{inputs}, Labels: labels})
+		correct, err := unpatched(backend, model, s.Places[0], Data{Base: inputs, Sources: []interv.Inputs{inputs}, Labels: labels})
 		if err != nil {
 			return 0, err
 		}
@@ -272,71 +329,29 @@ func (r *Report) warn() {
 		if found.Name != Found {
 			continue
 		}
+		where := found.Place
+		if found.Rank > 0 {
+			where += fmt.Sprintf(", rank %d", found.Rank)
+		}
+		if found.Held-found.High > 0.02 {
+			add("%s: the alignment has %.3f on the held-out examples, and %.3f on the test's: it does not carry over.", where, found.Held, found.Accuracy)
+		}
+		if least, most := slices.Min(found.Seeds), slices.Max(found.Seeds); most-least > 0.1 {
+			add("%s: seeds come to between %.3f and %.3f: the search is hard there, and more seeds or steps may find more.", where, least, most)
+		}
 		for _, control := range r.Rows {
 			same := control.Place == found.Place && (control.Rank == found.Rank || control.Rank == 0)
+			what := "control"
+			if control.Name == Spread || control.Name == Centred {
+				what = "baseline"
+			}
 			switch {
 			case !same || control.Name == Found || control.Name == All:
 			case control.Accuracy >= found.Accuracy:
-				add("%s, rank %d: the control %q, %.3f, is as good as the alignment, %.3f.", found.Place, found.Rank, control.Name, control.Accuracy, found.Accuracy)
+				add("%s: the %s %q, %.3f, is as good as the alignment, %.3f.", where, what, control.Name, control.Accuracy, found.Accuracy)
 			case control.High >= found.Low:
-				add("%s, rank %d: the interval of the control %q, up to %.3f, overlaps with that of the alignment, from %.3f.", found.Place, found.Rank, control.Name, control.High, found.Low)
+				add("%s: the interval of the %s %q, up to %.3f, overlaps with that of the alignment, from %.3f.", where, what, control.Name, control.High, found.Low)
 			}
 		}
 	}
-}
-
-// lines are the cells of the table.
-func (r *Report) lines() [][]string {
-	lines := [][]string{{"place", "rank", "what", "IIA", "95%", "seeds"}}
-	for _, row := range r.Rows {
-		rank, seeds := "", make([]string, len(row.Seeds))
-		if row.Rank > 0 {
-			rank = fmt.Sprint(row.Rank)
-		}
-		for i, seed := range row.Seeds {
-			seeds[i] = fmt.Sprintf("%.3f", seed)
-		}
-		lines = append(lines, []string{row.Place, rank, row.Name, fmt.Sprintf("%.3f", row.Accuracy), fmt.Sprintf("%.3f–%.3f", row.Low, row.High), strings.Join(seeds, " ")})
-	}
-	return lines
-}
-
-// summary is the line above the table.
-func (r *Report) summary() string {
-	return fmt.Sprintf("%d test examples; the model is right on %.3f of bases and %.3f of sources; the label stays the base's in %.3f", r.Examples, r.Base, r.Sources, r.Unchanged)
-}
-
-// String is the report as text.
-func (r *Report) String() string {
-	var text strings.Builder
-	fmt.Fprintln(&text, r.summary())
-	for _, line := range r.lines() {
-		fmt.Fprintf(&text, "%-36s %4s  %-18s %6s  %-13s  %s\n", line[0], line[1], line[2], line[3], line[4], line[5])
-	}
-	for _, warning := range r.Warnings {
-		fmt.Fprintln(&text, "Warning:", warning)
-	}
-	return text.String()
-}
-
-// HTML is the report as a table with its warnings, for notebooks.
-func (r *Report) HTML() string {
-	var text strings.Builder
-	fmt.Fprintf(&text, "<p>%s</p>\n<table>\n", html.EscapeString(r.summary()))
-	for i, line := range r.lines() {
-		tag := "td"
-		if i == 0 {
-			tag = "th"
-		}
-		text.WriteString("<tr>")
-		for _, cell := range line {
-			fmt.Fprintf(&text, "<%s>%s</%s>", tag, html.EscapeString(cell), tag)
-		}
-		text.WriteString("</tr>\n")
-	}
-	text.WriteString("</table>\n")
-	for _, warning := range r.Warnings {
-		fmt.Fprintf(&text, "<p><b>Warning:</b> %s</p>\n", html.EscapeString(warning))
-	}
-	return text.String()
 }

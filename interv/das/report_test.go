@@ -3,6 +3,7 @@ package das_test
 import (
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -36,7 +37,10 @@ func TestReports(t *testing.T) {
 	p := plant(t, 1)
 	untrained := mlp.MustNewClassifier(p.model.Config(), 3)
 	s := das.Search{Places: []das.Place{in(mlp.BlockInput)}, Ranks: []int{1}, Seeds: 2, Steps: 300, Rate: 0.03}
-	r, err := das.Check(t.Context(), engine, p.model, untrained, s, samples(p))
+	data := samples(p)
+	data.Train = withValues(data.Train)
+	s.Checkpoint = filepath.Join(t.TempDir(), "state.safetensors")
+	r, err := das.Check(t.Context(), engine, p.model, untrained, s, data)
 	must(t, err)
 	found := find(t, r, das.Found)
 	for _, name := range []string{das.Untrained, das.Drawn, das.Shuffled, das.None} {
@@ -63,8 +67,22 @@ func TestReports(t *testing.T) {
 	if len(r.Warnings) != 0 {
 		t.Errorf("got warnings %q, wanted none", r.Warnings)
 	}
+	if means := find(t, r, das.Centred).Accuracy; means < 0.9 {
+		t.Errorf("difference of means: got %.3f, wanted about 1, as classes lie along the planted direction", means)
+	}
+	if found.Held < 0.95 || !slices.Equal(found.Ranks, []int{1}) || len(r.Result.Alignments) != 2 {
+		t.Errorf("got %+v, wanted the accuracy on the held-out examples, one dimension, and what was found", found)
+	}
+	_, err = r.Plot().Bytes()
+	must(t, err)
+	again, err := das.Check(t.Context(), engine, p.model, untrained, s, data) // from its three files
+	must(t, err)
 	text, err := json.Marshal(r)
 	must(t, err)
+	if other, _ := json.Marshal(again); string(other) != string(text) {
+		t.Errorf("got another report from the checkpoints:\n%s\nwanted\n%s", other, text)
+	}
+	s.Checkpoint = ""
 	for _, form := range []string{r.String(), r.HTML(), string(text)} {
 		if !strings.Contains(form, das.Shuffled) || !strings.Contains(form, fmt.Sprint(found.Accuracy)) {
 			t.Errorf("got %s, wanted all rows", form)

@@ -1,6 +1,7 @@
 package das
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,16 +16,10 @@ import (
 // Result is what a search has found: by place, rank and seed, in the order of the search.
 type Result struct{ Alignments []Alignment }
 
-// Best is the alignment of the greatest accuracy on the held-out examples, the first of equals.
+// Best is the alignment of the greatest accuracy on the held-out examples, of equals that of the lowest loss.
 func (r *Result) Best() Alignment {
 	return slices.MaxFunc(r.Alignments, func(a, b Alignment) int {
-		switch {
-		case a.Accuracy < b.Accuracy:
-			return -1
-		case a.Accuracy > b.Accuracy:
-			return 1
-		}
-		return 0
+		return cmp.Or(cmp.Compare(a.Accuracy, b.Accuracy), cmp.Compare(b.Loss, a.Loss))
 	})
 }
 
@@ -90,14 +85,19 @@ func (r *Result) HeatMap() plotting.Plot {
 }
 
 // Intervenable is the alignment as interventions on a model, one for each variable, which are saved and loaded as any: linked, each with its
-// own columns of one rotation.
+// own columns of one rotation. An alignment in which a variable has no dimension is refused.
 func (a Alignment) Intervenable(backend compute.Backend, model interv.Model) (*interv.Intervenable, error) {
-	r := interv.Representation{Layer: a.Place.Layer, Component: a.Place.Component, Unit: interv.Position, Link: "alignment",
-		Intervention: interv.LowRankRotatedSpace{Rank: a.Rank * a.Variables}}
-	for v := range a.Variables {
-		r.SubspacePartition = append(r.SubspacePartition, interv.Range(v*a.Rank, (v+1)*a.Rank))
+	r := interv.Representation{Layer: a.Place.Layer, Component: a.Place.Component, Unit: interv.Position, Link: "alignment"}
+	columns := 0
+	for v, rank := range a.Ranks {
+		if rank < 1 {
+			return nil, &interv.Error{Where: a.Place.String(), Axis: fmt.Sprintf("dimensions of variable %d", v), Got: fmt.Sprint(rank), Wanted: "at least 1"}
+		}
+		r.SubspacePartition = append(r.SubspacePartition, interv.Range(columns, columns+rank))
+		columns += rank
 	}
-	iv, err := interv.New(backend, model, interv.Config{Representations: slices.Repeat([]interv.Representation{r}, a.Variables)})
+	r.Intervention = interv.LowRankRotatedSpace{Rank: columns}
+	iv, err := interv.New(backend, model, interv.Config{Representations: slices.Repeat([]interv.Representation{r}, len(a.Ranks))})
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +109,7 @@ func (a Alignment) Call(d Data) interv.Call {
 	examples := len(d.Labels)
 	at := interv.Repeat(examples, a.Place.Position)
 	call := interv.Call{Base: d.Base, Sources: d.Sources}
-	for v := range a.Variables {
+	for v := range a.Ranks {
 		call.Locations = append(call.Locations, interv.FromTo(at, at))
 		call.Subspaces = append(call.Subspaces, interv.Repeat(examples, v))
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -57,9 +58,6 @@ func MustRun(ctx context.Context, backend compute.Backend, model interv.Model, s
 	return must.Of(Run(ctx, backend, model, s, train, held))
 }
 
-// start is the rank and the seed of an alignment.
-type start struct{ rank, seed int }
-
 // placed is what the programs of one place share: they take the weights, all examples, and the numbers of those of a batch.
 type placed struct {
 	settings    *Search
@@ -67,6 +65,7 @@ type placed struct {
 	width       int
 	variables   int
 	train, held examples
+	values      [][]int // of variables in the training examples, or nil
 	step, look  *Exec
 	weights     []any
 }
@@ -75,6 +74,19 @@ type placed struct {
 type examples struct {
 	count     int
 	arguments []any // inputs by name, base activations [examples, positions, width], those of each source [examples, width], labels
+	variables int
+}
+
+// base and sources are the activations.
+func (e examples) base() *tensors.Tensor {
+	return e.arguments[len(e.arguments)-2-e.variables].(*tensors.Tensor)
+}
+
+func (e examples) sources() (list []*tensors.Tensor) {
+	for _, source := range e.arguments[len(e.arguments)-1-e.variables : len(e.arguments)-1] {
+		list = append(list, source.(*tensors.Tensor))
+	}
+	return list
 }
 
 func newPlaced(backend compute.Backend, model interv.Model, s *Search, place Place, train, held Data) (p *placed, err error) {
@@ -82,7 +94,7 @@ func newPlaced(backend compute.Backend, model interv.Model, s *Search, place Pla
 	if err != nil {
 		return nil, err
 	}
-	p = &placed{settings: s, place: place, width: sites.Width, variables: len(train.Sources)}
+	p = &placed{settings: s, place: place, width: sites.Width, variables: len(train.Sources), values: train.Values}
 	names := model.Weights().Names()
 	for _, name := range names {
 		p.weights = append(p.weights, model.Weights().Tensor(name))
@@ -94,29 +106,43 @@ func newPlaced(backend compute.Backend, model interv.Model, s *Search, place Pla
 		return nil, err
 	}
 	inputs := slices.Sorted(maps.Keys(train.Base))
-	// batch are the logits and labels of a batch, and the arguments that follow those of the examples.
-	batch := func(in []*Node) (logits, labels *Node, rest []*Node) {
+	// batch are the logits and labels of a batch, by rotations and the columns of each variable.
+	batch := func(in []*Node, rotations, selected *Node) (logits, labels *Node) {
 		weights := nodes(names, in)
 		in = in[len(names):]
-		all, rest := in[:len(inputs)+2+p.variables], in[len(inputs)+2+p.variables:]
+		all, index := in[:len(inputs)+2+p.variables], in[len(inputs)+2+p.variables]
 		picked := make([]*Node, len(all))
 		for i, x := range all {
-			picked[i] = Gather(x, ExpandDims(rest[0], -1))
+			picked[i] = Gather(x, ExpandDims(index, -1))
 		}
-		labels = picked[len(picked)-1]
-		logits = intervened(model, weights, nodes(inputs, picked), place, rest[1], rest[2], picked[len(inputs)], picked[len(inputs)+1:len(picked)-1])
-		return logits, labels, rest
+		logits = intervened(model, weights, nodes(inputs, picked), place, rotations, selected, picked[len(inputs)], picked[len(inputs)+1:len(picked)-1])
+		return logits, picked[len(picked)-1]
 	}
+	given := len(names) + len(inputs) + 3 + p.variables // arguments that all programs begin with
 	p.step, err = NewExec(backend, func(in []*Node) []*Node {
-		logits, labels, rest := batch(in)
-		return trainingStep(ReduceAllSum(losses(logits, labels)), rest[1], rest[3], rest[4], rest[5], rest[6], rest[7], rest[8])
+		rest := in[given:]
+		rotations, selected, set := rest[0], rest[1], settings{rest[2], rest[3], rest[4], rest[5], rest[6]}
+		temperature, means := rest[7], rest[8:]
+		var r, mask *moving
+		penalty := ScalarZero(in[0].Graph(), dtypes.Float32)
+		if s.Kind.learnsRotation() {
+			r, means = &moving{rotations, means[0], means[1]}, means[2:]
+		}
+		if s.Kind.masks() {
+			mask = &moving{means[0], means[1], means[2]}
+			var share *Node
+			selected, share = s.Kind.soft(mask.value, temperature, p.width)
+			penalty = MulScalar(share, s.Penalty)
+		}
+		logits, labels := batch(in, rotations, selected)
+		return trainingStep(Add(ReduceAllSum(losses(logits, labels)), penalty), r, mask, s.Kind, set)
 	})
 	if err != nil {
 		return nil, err
 	}
-	p.look, err = NewExec(backend, func(in []*Node) *Node {
-		logits, labels, _ := batch(in)
-		return right(logits, labels)
+	p.look, err = NewExec(backend, func(in []*Node) []*Node {
+		logits, labels := batch(in, in[given], in[given+1])
+		return []*Node{right(logits, labels), crossEntropies(logits, labels)}
 	})
 	return p, err
 }
@@ -171,7 +197,7 @@ func (p *placed) read(backend compute.Backend, model interv.Model, d Data) (exam
 		})
 		return flat, err
 	}
-	e := examples{count: len(d.Labels)}
+	e := examples{count: len(d.Labels), variables: p.variables}
 	for _, name := range inputs {
 		e.arguments = append(e.arguments, d.Base[name])
 	}
@@ -228,7 +254,7 @@ func (p *placed) search(ctx context.Context, starts []start, saved *checkpoint) 
 	if err := saved.restore(t); err != nil {
 		return nil, err
 	}
-	if s.Kind != Trained {
+	if !s.Kind.learns() {
 		if !t.finished {
 			t.finished = true
 			err = p.evaluate(t)
@@ -254,7 +280,11 @@ func (p *placed) search(ctx context.Context, starts []start, saved *checkpoint) 
 		if !(factor >= 0) || math.IsInf(factor, 0) {
 			return nil, &interv.Error{Axis: fmt.Sprintf("schedule at step %d", t.steps), Got: fmt.Sprint(factor), Wanted: "a finite number, 0 or more"}
 		}
-		ok, err := p.take(t, int32s(order[first:first+s.Batch]), factor)
+		temperature := s.temperature(t.steps, p.width)
+		if !(temperature > 0) || math.IsInf(temperature, 0) {
+			return nil, &interv.Error{Axis: fmt.Sprintf("temperature at step %d", t.steps), Got: fmt.Sprint(temperature), Wanted: "a finite number above 0"}
+		}
+		ok, err := p.take(t, int32s(order[first:first+s.Batch]), factor, temperature)
 		if err != nil {
 			return nil, err
 		}
@@ -284,41 +314,57 @@ func (p *placed) search(ctx context.Context, starts []start, saved *checkpoint) 
 }
 
 // take takes a step on the examples of an index.
-func (p *placed) take(t *stack, index *tensors.Tensor, factor float64) (sound *tensors.Tensor, err error) {
-	rates := make([]float32, len(t.starts))
+func (p *placed) take(t *stack, index *tensors.Tensor, factor, temperature float64) (sound *tensors.Tensor, err error) {
+	s, rates := p.settings, make([]float32, len(t.starts))
 	for i := range rates {
 		if !t.stopped[i] {
-			rates[i] = float32(p.settings.Rate * factor)
+			rates[i] = float32(s.Rate * factor)
 		}
 	}
 	unbias := func(decay float64) *tensors.Tensor {
 		return tensors.FromScalar(float32(1 / (1 - math.Pow(decay, float64(t.steps+1)))))
 	}
-	arguments := append(slices.Concat(p.weights, p.train.arguments), index, t.rotations, t.selected, t.there, t.mean, t.square,
-		tensors.FromFlatDataAndDimensions(rates, len(rates)), unbias(0.9), unbias(0.999))
+	arguments := append(slices.Concat(p.weights, p.train.arguments), index, t.rotations.value, t.selected, t.there, tensors.FromFlatDataAndDimensions(rates, len(rates)),
+		tensors.FromScalar(float32(s.MaskRate/s.Rate)), unbias(0.9), unbias(0.999), tensors.FromScalar(float32(temperature)))
+	if s.Kind.learnsRotation() {
+		arguments = append(arguments, t.rotations.mean, t.rotations.square)
+	}
+	if s.Kind.masks() {
+		arguments = append(arguments, t.mask.value, t.mask.mean, t.mask.square)
+	}
 	out, err := p.step.Call(arguments...)
 	if err != nil {
 		return nil, err
 	}
-	for _, old := range []*tensors.Tensor{t.rotations, t.mean, t.square} {
-		old.FinalizeAll()
+	for i, l := range t.learns(s.Kind) {
+		for _, old := range []*tensors.Tensor{l.value, l.mean, l.square} {
+			old.FinalizeAll()
+		}
+		l.value, l.mean, l.square = out[3*i], out[3*i+1], out[3*i+2]
 	}
-	t.rotations, t.mean, t.square = out[0], out[1], out[2]
-	return out[4], nil
+	return out[len(out)-1], nil
 }
 
-// evaluate looks at the held-out examples, and keeps the rotations that are better than before.
+// evaluate looks at the held-out examples, and keeps the alignments that are better than before: more accurate, or as accurate at a lower loss.
+// Where masks are learned, the loss with its penalty decides: else an early mask of many dimensions would be kept.
 func (p *placed) evaluate(t *stack) error {
-	correct := make([][]bool, len(t.starts))
+	correct, loss := make([][]bool, len(t.starts)), make([]float64, len(t.starts))
+	if t.mask != nil {
+		t.selected.FinalizeAll()
+		columns := t.there.Shape().Dim(1)
+		t.selected = tensors.FromFlatDataAndDimensions(p.settings.Kind.sharp(t.mask.value, columns), p.variables, len(t.starts), columns)
+	}
 	err := p.batches(p.held.count, func(index *tensors.Tensor, real int) error {
-		out, err := p.look.Call1(append(slices.Concat(p.weights, p.held.arguments), index, t.rotations, t.selected)...)
+		out, err := p.look.Call(append(slices.Concat(p.weights, p.held.arguments), index, t.rotations.value, t.selected)...)
 		if err != nil {
 			return err
 		}
-		flat := tensors.MustCopyFlatData[float32](out)
+		flags, entropies := tensors.MustCopyFlatData[float32](out[0]), tensors.MustCopyFlatData[float32](out[1])
 		for i := range correct {
-			for _, one := range flat[i*p.settings.Batch : i*p.settings.Batch+real] {
-				correct[i] = append(correct[i], one == 1)
+			first := i * p.settings.Batch
+			for k := first; k < first+real; k++ {
+				correct[i] = append(correct[i], flags[k] == 1)
+				loss[i] += float64(entropies[k]) / float64(p.held.count)
 			}
 		}
 		return nil
@@ -326,19 +372,25 @@ func (p *placed) evaluate(t *stack) error {
 	if err != nil {
 		return err
 	}
-	rotations := tensors.MustCopyFlatData[float32](t.rotations)
-	size := len(rotations) / len(correct)
+	rotations, selected := tensors.MustCopyFlatData[float32](t.rotations.value), tensors.MustCopyFlatData[float32](t.selected)
 	for i := range correct {
-		accuracy := share(correct[i])
-		switch {
-		case t.stopped[i]:
-		case accuracy > t.accuracy[i]:
-			t.accuracy[i], t.correct[i], t.best[i], t.waits[i] = accuracy, correct[i], t.steps, 0
-			copy(t.kept[i*size:(i+1)*size], rotations[i*size:(i+1)*size])
-		default:
-			t.waits[i]++
-			t.stopped[i] = t.waits[i] >= p.settings.Patience
+		if t.stopped[i] {
+			continue
 		}
+		accuracy := share(correct[i])
+		better := accuracy > t.accuracy[i]
+		tie := accuracy == t.accuracy[i] && loss[i] < t.loss[i]
+		if p.settings.Kind.masks() {
+			loss[i] += p.settings.Penalty * t.exchanged(i, selected)
+			better, tie = t.accuracy[i] < 0 || loss[i] < t.loss[i], false
+		}
+		if t.waits[i]++; better {
+			t.waits[i] = 0
+		}
+		if better || tie {
+			t.keep(i, rotations, selected, accuracy, loss[i], correct[i])
+		}
+		t.stopped[i] = t.waits[i] >= p.settings.Patience
 	}
 	return nil
 }
@@ -351,98 +403,4 @@ func share(correct []bool) float64 {
 		}
 	}
 	return float64(count) / float64(len(correct))
-}
-
-// stack is a chunk of alignments in training. Column v · widest + k of a rotation is dimension k of variable v.
-type stack struct {
-	name                    string // among those of a checkpoint
-	starts                  []start
-	widest                  int
-	rotations, mean, square *tensors.Tensor // [alignments, width, columns]
-	selected, there         *tensors.Tensor // [variables, alignments, columns], [alignments, columns]: 1 for columns of the variable, or of any
-	steps                   int
-	finished                bool
-
-	kept        []float32 // the best rotations so far
-	accuracy    []float64 // of these
-	correct     [][]bool
-	best, waits []int
-	stopped     []bool
-}
-
-func (p *placed) newStack(starts []start) (*stack, error) {
-	count := len(starts)
-	t := &stack{starts: starts, accuracy: make([]float64, count), correct: make([][]bool, count), best: make([]int, count), waits: make([]int, count),
-		stopped: make([]bool, count), name: fmt.Sprintf("%s, from rank %d, seed %d", p.place, starts[0].rank, starts[0].seed)}
-	for i, s := range starts {
-		t.widest, t.accuracy[i] = max(t.widest, s.rank), -1
-	}
-	columns := t.widest * p.variables
-	rotations, there := make([]float32, count*p.width*columns), make([]float32, count*columns)
-	selected := make([]float32, p.variables*len(there))
-	var principal []float32
-	if p.settings.Kind == Principal {
-		var err error
-		base := p.train.arguments[len(p.train.arguments)-2-p.variables].(*tensors.Tensor)
-		if principal, err = directions(base, p.place.Position, slices.Max(p.settings.Ranks)*p.variables); err != nil {
-			return nil, err
-		}
-	}
-	for i, s := range starts {
-		r := principal
-		size := len(principal) / p.width
-		if r == nil {
-			size = s.rank * p.variables
-			r = tensors.MustCopyFlatData[float32](interv.RandomOrthonormal(p.width, size, rand.New(rand.NewPCG(uint64(s.seed), uint64(s.rank)))))
-		}
-		for v := range p.variables {
-			for k := range s.rank {
-				column := v*t.widest + k
-				there[i*columns+column] = 1
-				selected[(v*count+i)*columns+column] = 1
-				for d := range p.width {
-					rotations[(i*p.width+d)*columns+column] = r[d*size+v*s.rank+k]
-				}
-			}
-		}
-	}
-	t.kept = slices.Clone(rotations)
-	zeros := func() *tensors.Tensor {
-		return tensors.FromFlatDataAndDimensions(make([]float32, len(rotations)), count, p.width, columns)
-	}
-	t.rotations, t.mean, t.square = tensors.FromFlatDataAndDimensions(rotations, count, p.width, columns), zeros(), zeros()
-	t.selected, t.there = tensors.FromFlatDataAndDimensions(selected, p.variables, count, columns), tensors.FromFlatDataAndDimensions(there, count, columns)
-	return t, nil
-}
-
-// directions are the principal directions of activations [examples, positions, width] at a position, [width, count]. They are eigenvectors of
-// the covariance itself, not of standardized activations.
-func directions(base *tensors.Tensor, position, count int) ([]float32, error) {
-	examples, positions, width := base.Shape().Dim(0), base.Shape().Dim(1), base.Shape().Dim(2)
-	flat := tensors.MustCopyFlatData[float32](base)
-	rows := make([]float64, 0, examples*width)
-	for i := range examples {
-		for _, value := range flat[(i*positions+position)*width : (i*positions+position+1)*width] {
-			rows = append(rows, float64(value))
-		}
-	}
-	return principal(rows, examples, width, count), nil
-}
-
-// alignments are the best of a stack.
-func (t *stack) alignments(p *placed) []Alignment {
-	list := make([]Alignment, len(t.starts))
-	columns := t.widest * p.variables
-	for i, s := range t.starts {
-		rotation := make([]float32, 0, p.width*s.rank*p.variables)
-		for d := range p.width {
-			row := t.kept[(i*p.width+d)*columns : (i*p.width+d+1)*columns]
-			for v := range p.variables {
-				rotation = append(rotation, row[v*t.widest:v*t.widest+s.rank]...)
-			}
-		}
-		list[i] = Alignment{Place: p.place, Rank: s.rank, Seed: s.seed, Variables: p.variables, Accuracy: t.accuracy[i], Correct: t.correct[i], Steps: t.best[i],
-			Rotation: tensors.FromFlatDataAndDimensions(rotation, p.width, s.rank*p.variables)}
-	}
-	return list
 }

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -29,36 +30,35 @@ type Place struct {
 // String is "layer 0 block_output, position 0".
 func (p Place) String() string { return fmt.Sprintf("%s, position %d", p.Site, p.Position) }
 
-// Kind is how the rotation of an alignment comes about.
-type Kind int
-
-// The kinds of rotations.
-const (
-	Trained   Kind = iota // by gradient descent
-	Random                // drawn, and not trained: a control
-	Principal             // the principal directions of the base's activations, those of most variance first, not trained
-)
-
-// Search says which alignments are searched for, and how. With R [d, variables · rank] of orthonormal columns, of which R_v belong to
-// variable v, an alignment puts into the base, in the place of its activation b, what source s_v has in the columns of v:
+// Search says which alignments are searched for, and how. With R [d, columns] of orthonormal columns, and m_v which of them belong to variable
+// v, an alignment puts into the base, in the place of its activation b, what source s_v has in the columns of v:
 //
-//	b + Σ_v (s_v − b) R_v R_vᵀ
+//	b + Σ_v (m_v ⊙ (s_v − b) R) Rᵀ
 //
-// R minimizes the mean cross-entropy of the counterfactual labels, by Adam along the manifold of orthonormal matrices, as
-// [interv.Trainer] does it.
+// The [Kind] says what of it is learned. That minimizes the mean cross-entropy of the counterfactual labels, and the penalty, by Adam; R moves
+// along the manifold of orthonormal matrices, as with [interv.Trainer].
 type Search struct {
 	Places []Place
-	Ranks  []int // dimensions for each variable
-	Seeds  int   // rotations to start from, for each place and rank; 0 means 1
+	Ranks  []int // dimensions for each variable; none where the kind finds out how many
+	Seeds  int   // rotations to start from, for each place and rank; 0 means 1, and what is not drawn has one
 	Kind   Kind
 
 	Steps    int                                               // 0 means 1000
 	Batch    int                                               // examples of a step; 0 means 256, or all where there are fewer
-	Rate     float64                                           // Adam's; 0 means 0.01
-	Schedule func(step int) float64                            // what the rate is multiplied with; nil for 1, see [interv.Linear]
+	Rate     float64                                           // Adam's, of rotations; 0 means 0.01
+	MaskRate float64                                           // Adam's, of boundaries and masks; 0 means 0.01 and 0.1
+	Schedule func(step int) float64                            // what the rates are multiplied with; nil for 1, see [interv.Linear] and [interv.WarmUp]
 	Every    int                                               // steps from one look at the held-out examples to the next; 0 means 100
-	Patience int                                               // looks without a better accuracy after which an alignment is trained no further; 0 for no end
+	Patience int                                               // looks without a better accuracy (with masks: loss) after which an alignment is trained no further; 0 for no end
 	Progress func(place Place, step int, accuracies []float64) // at each look; may be nil
+
+	// Temperature is how soft boundaries and masks are at each step; nil goes from a quarter of the width, or from 1 for masks, down to 0.1 at
+	// the last step, by the same factor at each. See [interv.Linear].
+	Temperature func(step int) float64
+
+	// Penalty is the weight in the loss of the share of dimensions that are exchanged, Σ_v β_v or Σ_v mean_k m_vk. Without it nothing speaks
+	// for few dimensions.
+	Penalty float64
 
 	// MaxRows is how many rows of activations a program has at most: alignments × Batch. More alignments are searched in several chunks.
 	// 0 means 65,536.
@@ -81,18 +81,22 @@ type Data struct {
 	// For reports; may be nil: what the causal model says of the base alone, and of each source.
 	BaseLabels   []int
 	SourceLabels [][]int
+
+	// Values are those that each variable has in its source, from 0: for alignments of the kind [Means]. Nil elsewhere.
+	Values [][]int
 }
 
 // Alignment is one found subspace.
 type Alignment struct {
-	Place     Place
-	Rank      int
-	Seed      int
-	Variables int
-	Rotation  *tensors.Tensor // [d, variables · rank]: the columns of the first variable, then those of the next
-	Accuracy  float64         // interchange intervention accuracy on the held-out examples
-	Correct   []bool          // of each held-out example
-	Steps     int             // after which it was best
+	Place    Place
+	Rank     int             // dimensions for each variable that were asked for; 0 where the kind finds out how many
+	Ranks    []int           // dimensions that each variable has
+	Seed     int             // what its rotation was drawn from
+	Rotation *tensors.Tensor // [d, ΣRanks]: the columns of the first variable, then those of the next; nil without any
+	Accuracy float64         // interchange intervention accuracy on the held-out examples
+	Loss     float64         // the mean cross-entropy of their labels, and the penalty
+	Correct  []bool          // of each held-out example
+	Steps    int             // after which it was best
 }
 
 // fill puts in what 0 stands for, and refuses what cannot be searched.
@@ -115,14 +119,30 @@ func (s *Search) fill(model interv.Model, train, held Data) (err error) {
 	if s.Rate == 0 {
 		s.Rate = 0.01
 	}
-	if !(s.Rate > 0) || math.IsInf(s.Rate, 0) {
-		return refuse("rate", fmt.Sprint(s.Rate), "a finite number above 0")
+	if s.MaskRate == 0 {
+		s.MaskRate = map[Kind]float64{Masks: 0.1}[s.Kind] + map[Kind]float64{Boundless: 0.01}[s.Kind]
 	}
-	if s.Kind < Trained || s.Kind > Principal {
-		return refuse("kind", fmt.Sprint(int(s.Kind)), "Trained, Random or Principal")
+	switch {
+	case !(s.Rate > 0) || math.IsInf(s.Rate, 0):
+		return refuse("rate", fmt.Sprint(s.Rate), "a finite number above 0")
+	case !(s.MaskRate >= 0) || math.IsInf(s.MaskRate, 0):
+		return refuse("mask rate", fmt.Sprint(s.MaskRate), "a finite number above 0")
+	case !(s.Penalty >= 0) || math.IsInf(s.Penalty, 0):
+		return refuse("penalty", fmt.Sprint(s.Penalty), "a finite number, 0 or more")
+	case s.Kind < 0 || int(s.Kind) >= len(kinds):
+		return refuse("kind", fmt.Sprint(int(s.Kind)), "one of "+strings.Join(kinds[:], ", "))
+	case !s.Kind.masks() && (s.Penalty != 0 || s.Temperature != nil):
+		return refuse("penalty and temperature", "one of them, with alignments of the kind "+s.Kind.String(), "none: they belong to boundless and masks")
+	case s.Kind.masks() && len(s.Ranks) > 0:
+		return refuse("ranks", fmt.Sprint(s.Ranks), "none: alignments of the kind "+s.Kind.String()+" find out how many dimensions")
+	case s.Kind.masks():
+		s.Ranks = []int{0}
 	}
 	if len(s.Places) == 0 || len(s.Ranks) == 0 {
 		return refuse("places and ranks", fmt.Sprintf("%d and %d", len(s.Places), len(s.Ranks)), "at least one of each")
+	}
+	if !s.Kind.drawn() {
+		s.Seeds = 1
 	}
 	if dtype := model.Weights().DType(); dtype != dtypes.Float32 {
 		return refuse("weights", dtype.String(), "float32")
@@ -156,10 +176,16 @@ func (s *Search) fill(model interv.Model, train, held Data) (err error) {
 			return refuse(place.String(), fmt.Sprintf("position %d", place.Position), fmt.Sprintf("0 to %d, or -1 to %d", extent.Positions-1, -extent.Positions))
 		}
 		for _, rank := range s.Ranks {
+			if s.Kind.masks() {
+				continue
+			}
 			if rank < 1 || rank*len(train.Sources) > sites.Width {
 				return refuse("rank", fmt.Sprintf("%d for each of %d variables", rank, len(train.Sources)), fmt.Sprintf("at least 1, and no more than the %d dimensions of %s in all", sites.Width, place))
 			}
 		}
+	}
+	if s.Kind == Means {
+		return train.checkValues(slices.Max(s.Ranks))
 	}
 	return nil
 }

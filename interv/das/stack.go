@@ -2,6 +2,7 @@ package das
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
@@ -62,11 +63,14 @@ func repeated(x *Node, count int) *Node {
 	return Reshape(all, append([]int{count * dimensions[0]}, dimensions[1:]...)...)
 }
 
-// losses is each alignment's mean of −log p of the labels [batch].
-func losses(logits, labels *Node) *Node {
+// crossEntropies are −log p of the labels, [alignments, batch].
+func crossEntropies(logits, labels *Node) *Node {
 	wanted := BroadcastToDims(ExpandDims(OneHot(labels, logits.Shape().Dim(2), logits.DType()), 0), logits.Shape().Dimensions...)
-	return Neg(ReduceMean(ReduceSum(Mul(wanted, LogSoftmax(logits, -1)), -1), 1))
+	return Neg(ReduceSum(Mul(wanted, LogSoftmax(logits, -1)), -1))
 }
+
+// losses is each alignment's mean of −log p of the labels [batch].
+func losses(logits, labels *Node) *Node { return ReduceMean(crossEntropies(logits, labels), 1) }
 
 // right is 1 where the label has the largest logit, [alignments, batch].
 func right(logits, labels *Node) *Node {
@@ -120,15 +124,63 @@ func retracts(x, there *Node) (retracted, sound *Node) {
 	return iterate(near[3], near[4], state[6], state[7]), ConvertDType(sound, x.DType())
 }
 
-// trainingStep is one step of Adam on a stack: its new value and moments, the sum of losses, and 1 if all is finite.
-func trainingStep(loss, r, there, mean, square, rates, unbiasMean, unbiasSquare *Node) []*Node {
-	gradient := tangents(r, Gradient(loss, r)[0])
-	mean = Add(MulScalar(mean, 0.9), MulScalar(gradient, 0.1))
-	square = Add(MulScalar(square, 0.999), MulScalar(Square(gradient), 0.001))
-	update := tangents(r, Div(Mul(mean, unbiasMean), AddScalar(Sqrt(Mul(square, unbiasSquare)), 1e-8)))
-	next := Sub(r, Mul(BroadcastToDims(Reshape(rates, -1, 1, 1), r.Shape().Dimensions...), update))
-	finite := ConvertDType(LogicalAnd(LogicalAll(IsFinite(next)), LogicalAll(IsFinite(square))), r.DType())
-	next, sound := retracts(next, there)
-	stopped := BroadcastToDims(Reshape(Equal(rates, ZerosLike(rates)), -1, 1, 1), r.Shape().Dimensions...)
-	return []*Node{Where(stopped, r, next), mean, square, loss, Mul(finite, sound)}
+// moving is a parameter of a stack in a step, and Adam's running means.
+type moving struct{ value, mean, square *Node }
+
+// adam moves the means by a gradient, and says by how much the value is to change at a rate of 1.
+func (m *moving) adam(gradient, unbiasMean, unbiasSquare *Node) (update *Node) {
+	m.mean = Add(MulScalar(m.mean, 0.9), MulScalar(gradient, 0.1))
+	m.square = Add(MulScalar(m.square, 0.999), MulScalar(Square(gradient), 0.001))
+	return Div(Mul(m.mean, unbiasMean), AddScalar(Sqrt(Mul(m.square, unbiasSquare)), 1e-8))
+}
+
+// perAlignment is x [alignments] for every element of what is shaped like like.
+func perAlignment(x, like *Node) *Node {
+	dimensions := slices.Repeat([]int{1}, like.Rank())
+	dimensions[0] = -1
+	return BroadcastToDims(Reshape(x, dimensions...), like.Shape().Dimensions...)
+}
+
+// settings of a step: which columns there are, the rates of each alignment and of masks by these, and what corrects Adam's bias.
+type settings struct{ there, rates, maskRate, unbiasMean, unbiasSquare *Node }
+
+// trainingStep is one step of Adam on a stack, for a loss that is the sum of all alignments': the new value and means of the rotations and of
+// the masks, where they are learned, and 1 if all is finite.
+func trainingStep(loss *Node, rotations, mask *moving, kind Kind, s settings) []*Node {
+	var list []*Node
+	if rotations != nil {
+		list = append(list, rotations.value)
+	}
+	if mask != nil {
+		list = append(list, mask.value)
+	}
+	gradients := Gradient(loss, list...)
+	sound := Scalar(loss.Graph(), loss.DType(), 1)
+	finite := func(m *moving) {
+		sound = Mul(sound, ConvertDType(LogicalAnd(LogicalAll(IsFinite(m.value)), LogicalAll(IsFinite(m.square))), loss.DType()))
+	}
+	stopped := func(x *Node) *Node { return perAlignment(Equal(s.rates, ZerosLike(s.rates)), x) }
+	var results []*Node
+	if rotations != nil {
+		r := rotations.value
+		update := tangents(r, rotations.adam(tangents(r, gradients[0]), s.unbiasMean, s.unbiasSquare))
+		next := Sub(r, Mul(perAlignment(s.rates, r), update))
+		rotations.value = next
+		finite(rotations)
+		retracted, near := retracts(next, s.there)
+		sound = Mul(sound, near)
+		results = append(results, Where(stopped(r), r, retracted), rotations.mean, rotations.square)
+	}
+	if mask != nil {
+		x := mask.value
+		update := mask.adam(gradients[len(gradients)-1], s.unbiasMean, s.unbiasSquare)
+		next := Sub(x, Mul(Mul(perAlignment(s.rates, x), s.maskRate), update))
+		mask.value = next
+		finite(mask)
+		if kind == Boundless {
+			next = ClipScalar(next, leastBoundary, 1)
+		}
+		results = append(results, Where(stopped(x), x, next), mask.mean, mask.square)
+	}
+	return append(results, sound)
 }
