@@ -42,6 +42,25 @@ type Call struct {
 	WithBase bool
 }
 
+// Interchange is the call of a config of one representation that reads a source, at a location.
+func Interchange(base, source Inputs, at *Location, metrics ...Metric) Call {
+	return Call{Base: base, Sources: []Inputs{source}, Locations: []*Location{at}, Metrics: measures(metrics)}
+}
+
+// Giving is the call of a config of one representation that reads an activation, such as a steering vector, in place of a source; see
+// [Call.Activations].
+func Giving(base Inputs, activation *tensors.Tensor, at *Location, metrics ...Metric) Call {
+	return Call{Base: base, Activations: []*tensors.Tensor{activation}, Locations: []*Location{at}, Metrics: measures(metrics)}
+}
+
+// measures reads metrics at the last position.
+func measures(metrics []Metric) (list []Measure) {
+	for _, m := range metrics {
+		list = append(list, Measure{Metric: m})
+	}
+	return list
+}
+
 // featureLists turns the ids of a call into feature numbers for each example, in the listed order.
 func (p planned) featureLists(ids [][]int, batch int) ([][]int, error) {
 	if p.features == 0 {

@@ -83,6 +83,11 @@ type Representation struct {
 	Group string
 }
 
+// Single is the config of one intervention, on a component of a layer.
+func Single(layer int, component Component, intervention Intervention) Config {
+	return Config{Representations: []Representation{{Layer: layer, Component: component, Intervention: intervention}}}
+}
+
 // Site is the place in the model.
 func (r Representation) Site() Site { return Site{r.Layer, r.Component} }
 

@@ -89,6 +89,11 @@ func (s Sites) layers() string {
 	return text.String()
 }
 
+// Of lists the sites of some components, layer by layer. An unknown component has none; see [Catalogue.Find].
+func (c Catalogue) Of(components ...Component) []Site {
+	return slices.DeleteFunc(c.All(), func(site Site) bool { return !slices.Contains(components, site.Component) })
+}
+
 // All lists every site, layer by layer.
 func (c Catalogue) All() []Site {
 	var all []Site

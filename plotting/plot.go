@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 
@@ -145,6 +146,18 @@ func (p Plot) WriteSVG(w io.Writer) error {
 	_, err = w.Write(document)
 	return err
 }
+
+// Save writes the plot into a file, as SVG. What cannot be drawn leaves the file as it was.
+func (p Plot) Save(path string) error {
+	document, err := p.Bytes()
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, document, 0o644)
+}
+
+// MustSave is Save that panics on an error.
+func (p Plot) MustSave(path string) { must.Do(p.Save(path)) }
 
 // Bytes is the plot as an SVG document.
 func (p Plot) Bytes() ([]byte, error) {

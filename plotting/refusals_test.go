@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -91,5 +93,20 @@ func TestFrameRefusals(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), message) {
 			t.Errorf("got %v, wanted %s", err, message)
 		}
+	}
+}
+
+// A plot that cannot be drawn leaves the file as it was.
+func TestSave(t *testing.T) {
+	frame := plotting.MustFrame(plotting.NewColumn("x", []int{1, 2}), plotting.NewColumn("y", []int{3, 4}))
+	plot := plotting.New(frame, plotting.Aes{X: "x", Y: "y"})
+	path := filepath.Join(t.TempDir(), "plot.svg")
+	plot.Add(plotting.Point{}).MustSave(path)
+	if err := plot.Save(path); err == nil {
+		t.Error("a plot without layers was saved")
+	}
+	kept, err := os.ReadFile(path)
+	if err != nil || !bytes.Equal(kept, plot.Add(plotting.Point{}).MustBytes()) {
+		t.Errorf("the file has %d bytes (%v), wanted the first plot's", len(kept), err)
 	}
 }

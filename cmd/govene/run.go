@@ -41,17 +41,10 @@ func doRun(c *call) error {
 		return interv.Within(j.path, err)
 	}
 	if *activations != "" {
-		collected := map[string]*tensors.Tensor{}
-		for _, found := range result.Collected {
-			collected[found.Name] = found.Value
+		if err := result.SaveCollected(*activations); err != nil {
+			return interv.Within(j.path, err)
 		}
-		if len(collected) == 0 {
-			return interv.Within(j.path, &interv.Error{Axis: "activations", Got: "none: the config collects nothing", Wanted: "a collect among its interventions"})
-		}
-		if err := interv.SaveTensors(*activations, collected); err != nil {
-			return err
-		}
-		fmt.Fprintf(c.out, "%s: %d activations\n", *activations, len(collected))
+		fmt.Fprintf(c.out, "%s: %d activations\n", *activations, len(result.Collected))
 	}
 	if len(call.Metrics) == 0 {
 		return nil

@@ -8,3 +8,10 @@ func Of[T any](result T, err error) T {
 	}
 	return result
 }
+
+// Do panics with an error, if there is one.
+func Do(err error) {
+	if err != nil {
+		panic(err)
+	}
+}

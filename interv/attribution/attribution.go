@@ -1,7 +1,7 @@
 // Package attribution estimates what patches would do, all of them from a few runs: in place of running the model once for each patch it takes
 // the gradient of a metric with respect to every activation.
 //
-//	result := attribution.MustRun(ctx, engine, model, attribution.Attribution{Base: base, Source: source, Sites: sites, Measure: measure})
+//	result := attribution.MustRun(engine, model, attribution.Attribution{Base: base, Source: source, Sites: sites, Measure: measure})
 //	fmt.Println(result.Effects[0].Of(example, head, position))
 package attribution
 
@@ -94,9 +94,9 @@ func Run(ctx context.Context, backend compute.Backend, model interv.Model, a Att
 	return r, interv.Within("attribution", err)
 }
 
-// MustRun is Run that panics on an error.
-func MustRun(ctx context.Context, backend compute.Backend, model interv.Model, a Attribution) *Result {
-	return must.Of(Run(ctx, backend, model, a))
+// MustRun is Run, never cancelled, that panics on an error.
+func MustRun(backend compute.Backend, model interv.Model, a Attribution) *Result {
+	return must.Of(Run(context.Background(), backend, model, a))
 }
 
 // job is an attribution that has been checked. Its config has an addition at the site Along, if there is a path, and gates where

@@ -95,7 +95,7 @@ func TestEffectsAreDerivativesAlongThePatch(t *testing.T) {
 	m := model(t, 2)
 	a := attribution.Attribution{Base: base, Source: source, Measure: differ,
 		Sites: sitesOf(m, transformer.BlockInput, transformer.HeadQueryOutput, transformer.HeadAttentionValueOutput, transformer.MLPActivation)[:4]}
-	result := attribution.MustRun(context.Background(), engine, m, a)
+	result := attribution.MustRun(engine, m, a)
 	moved := 0
 	for _, e := range result.Effects {
 		const share = 1e-5
@@ -126,7 +126,7 @@ func TestEffectsAreExactWhereTheMetricIsLinear(t *testing.T) {
 		return interv.Inputs{interv.InputsEmbeds: draw.Tensor(random.NormFloat64, 3, 5, 4)}
 	}
 	a := attribution.Attribution{Base: inputs(), Source: inputs(), Sites: []interv.Site{{Layer: 1, Component: gru.CellOutput}}, Measure: differTwo}
-	result := attribution.MustRun(context.Background(), engine, m, a)
+	result := attribution.MustRun(engine, m, a)
 	iv := interv.MustNew(engine, m, interv.Config{Representations: []interv.Representation{{Layer: 1, Component: gru.CellOutput, Intervention: interv.Vanilla{}}}})
 	patch := iv.MustRun(interv.Call{Base: a.Base, Sources: []interv.Inputs{a.Source}, Locations: []*interv.Location{interv.FromTo(interv.Repeat(3, 4), interv.Repeat(3, 4))},
 		Metrics: []interv.Measure{differTwo}})
@@ -147,7 +147,7 @@ func TestIntegratedGradientsAreComplete(t *testing.T) {
 	m := model(t, 2)
 	for _, along := range []interv.Site{{Component: transformer.Embedding}, {Layer: 1, Component: transformer.BlockInput}, {Layer: 1, Component: transformer.HeadValueOutput}} {
 		a := attribution.Attribution{Base: base, Source: source, Sites: []interv.Site{along, {Layer: 1, Component: transformer.MLPOutput}}, Measure: differ, Steps: 200, Along: along}
-		result := attribution.MustRun(context.Background(), engine, m, a)
+		result := attribution.MustRun(engine, m, a)
 		iv := interv.MustNew(engine, m, interv.Config{Representations: []interv.Representation{{Layer: along.Layer, Component: along.Component, Intervention: interv.Vanilla{}}}})
 		patch := iv.MustRun(interv.Call{Base: base, Sources: []interv.Inputs{source}, Locations: []*interv.Location{interv.Everywhere()}, Metrics: []interv.Measure{differ}})
 		e := result.Effects[0]
@@ -178,7 +178,7 @@ func TestDroppedGradients(t *testing.T) {
 func dropped(t *testing.T, m *transformer.Model, layers []int, drop ...interv.Component) {
 	t.Helper()
 	site := interv.Site{Layer: 0, Component: transformer.BlockInput}
-	result := attribution.MustRun(context.Background(), engine, m, attribution.Attribution{Base: base, Source: source, Sites: []interv.Site{site}, Measure: differ, Drop: drop})
+	result := attribution.MustRun(engine, m, attribution.Attribution{Base: base, Source: source, Sites: []interv.Site{site}, Measure: differ, Drop: drop})
 	want := make([]float64, 8)
 	for _, layer := range layers {
 		results := MustExecOnceN(engine, func(baseIDs, sourceIDs, mask *Node) []*Node {
@@ -220,7 +220,7 @@ func dropped(t *testing.T, m *transformer.Model, layers []int, drop ...interv.Co
 
 func TestOneProgramServesAll(t *testing.T) {
 	m := model(t, 2)
-	result := attribution.MustRun(context.Background(), engine, m, attribution.Attribution{Base: base, Source: source, Measure: differ, Sites: sitesOf(m, transformer.MLPOutput, transformer.HeadAttentionValueOutput)})
+	result := attribution.MustRun(engine, m, attribution.Attribution{Base: base, Source: source, Measure: differ, Sites: sitesOf(m, transformer.MLPOutput, transformer.HeadAttentionValueOutput)})
 	if frame := result.Frame(); frame.Len() != 2*(2*4+2*3*4) {
 		t.Errorf("got a frame of %d rows, wanted one for each unit of each pair", frame.Len())
 	}
@@ -251,6 +251,7 @@ func TestRefusals(t *testing.T) {
 	m := model(t, 2)
 	site := []interv.Site{{Component: transformer.BlockInput}}
 	short := interv.Inputs{interv.InputIDs: tensors.FromValue([][]int32{{1, 2, 3}, {4, 5, 6}})}
+	late := interv.Inputs{interv.InputIDs: source[interv.InputIDs], interv.AttentionMask: tensors.FromValue([][]int32{{0, 1, 1, 1}, {0, 1, 1, 1}})}
 	embedding := interv.Site{Component: transformer.Embedding}
 	for name, c := range map[string]struct {
 		a     attribution.Attribution
@@ -258,6 +259,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		"no sites":   {attribution.Attribution{Base: base, Source: source, Measure: differ}, []string{"sites", "none"}},
 		"length":     {attribution.Attribution{Base: base, Source: short, Measure: differ, Sites: site}, []string{"source of pair 0", "0 to 2 of 3", "0 to 3 of 4"}},
+		"begin":      {attribution.Attribution{Base: base, Source: late, Measure: differ, Sites: site}, []string{"source of pair 0", "1 to 3 of 4", "0 to 3 of 4"}},
 		"component":  {attribution.Attribution{Base: base, Source: source, Measure: differ, Sites: []interv.Site{{Component: "block_inputt"}}}, []string{`did you mean "block_input"?`}},
 		"metric":     {attribution.Attribution{Base: base, Source: source, Sites: site}, []string{"a Metric"}},
 		"counting":   {attribution.Attribution{Base: base, Source: source, Sites: site, Measure: interv.Measure{Metric: metric.Rank{Tokens: []int{1}}}}, []string{"rank", "no gradient"}},

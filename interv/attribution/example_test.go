@@ -1,7 +1,6 @@
 package attribution_test
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/gomlx/gomlx/core/tensors"
@@ -16,7 +15,7 @@ import (
 func Example() {
 	model := transformer.MustNew(transformer.MustParseConfig(`{"model_type": "gpt2",
 		"vocab_size": 50, "n_positions": 8, "n_embd": 12, "n_layer": 2, "n_head": 3}`), 42)
-	result := attribution.MustRun(context.Background(), engine, model, attribution.Attribution{
+	result := attribution.MustRun(engine, model, attribution.Attribution{
 		Base:    interv.Inputs{"input_ids": tensors.FromValue([][]int32{{7, 8, 9, 10}})},
 		Source:  interv.Inputs{"input_ids": tensors.FromValue([][]int32{{7, 20, 9, 10}})},
 		Sites:   []interv.Site{{Layer: 0, Component: transformer.BlockInput}, {Layer: 1, Component: transformer.BlockInput}},

@@ -89,7 +89,7 @@ func TestSoftmaxIsExactBelowWhatIsLinear(t *testing.T) {
 			m := attends(t, config, sharp, true)
 			sites := sitesOf(m, transformer.HeadQueryOutput, transformer.HeadKeyOutput, transformer.QueryOutput, transformer.KeyOutput)
 			a := attribution.Attribution{Base: base, Source: source, Measure: differ, Sites: sites, Softmax: true}
-			got, want := exact(t, m, attribution.MustRun(context.Background(), engine, m, a))
+			got, want := exact(t, m, attribution.MustRun(engine, m, a))
 			for i := range got {
 				if !(math.Abs(got[i]-want[i]) <= 1e-8*max(1, math.Abs(want[i]))) {
 					t.Errorf("%s, sharpness %g, unit %d: got %g, wanted %g", name, sharp, i, got[i], want[i])
@@ -105,7 +105,7 @@ func TestSoftmaxWhereAttentionIsSaturated(t *testing.T) {
 	a := attribution.Attribution{Base: base, Source: source, Measure: differ, Sites: sitesOf(m, transformer.HeadQueryOutput, transformer.HeadKeyOutput)}
 	compare := func(softmax bool) attribution.Agreement {
 		a.Softmax = softmax
-		return attribution.MustCompare(exact(t, m, attribution.MustRun(context.Background(), engine, m, a)))
+		return attribution.MustCompare(exact(t, m, attribution.MustRun(engine, m, a)))
 	}
 	first, star := compare(false), compare(true)
 	t.Logf("first order: %v; softmax: %v", first, star)
@@ -132,7 +132,7 @@ func TestSoftmaxOfSmallPatches(t *testing.T) {
 	}
 	sites := sitesOf(m, transformer.HeadQueryOutput, transformer.KeyOutput, transformer.MLPOutput)
 	effects := func(share float64, softmax bool) (all []float64) {
-		for _, e := range attribution.MustRun(context.Background(), engine, m, attribution.Attribution{Base: embeds(0), Source: embeds(share), Measure: differ, Sites: sites, Softmax: softmax}).Effects {
+		for _, e := range attribution.MustRun(engine, m, attribution.Attribution{Base: embeds(0), Source: embeds(share), Measure: differ, Sites: sites, Softmax: softmax}).Effects {
 			all = append(all, e.Values...)
 		}
 		return all
@@ -146,9 +146,9 @@ func TestSoftmaxOfSmallPatches(t *testing.T) {
 	}
 	// With gradients that are dropped or integrated, only the gradients are others.
 	a := attribution.Attribution{Base: embeds(0), Source: embeds(share), Measure: differ, Sites: sites, Drop: []interv.Component{transformer.MLPOutput}}
-	dropped := attribution.MustRun(context.Background(), engine, m, a)
+	dropped := attribution.MustRun(engine, m, a)
 	a.Softmax = true
-	for i, e := range attribution.MustRun(context.Background(), engine, m, a).Effects {
+	for i, e := range attribution.MustRun(engine, m, a).Effects {
 		for unit, got := range e.Values {
 			if want := dropped.Effects[i].Values[unit]; math.Abs(got-want) > 100*share*share+1e-3*math.Abs(want) {
 				t.Errorf("dropping, %s, unit %d: got %g, wanted %g", e.Site, unit, got, want)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/govene/govene/internal/must"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/sweep"
 )
@@ -40,6 +41,31 @@ func (r *Result) Like(measured *sweep.Result) (*sweep.Result, error) {
 	}
 	return like, nil
 }
+
+// Sweep is what a sweep of vanilla patches of all sites would have measured, by estimate: one head at one place a cell, and nil for every
+// position. It prints and plots as a sweep does.
+func (r *Result) Sweep(places []sweep.Place) (*sweep.Result, error) {
+	like := &sweep.Result{Base: r.Base}
+	for _, e := range r.Effects {
+		at := places
+		if at == nil {
+			at = sweep.UpTo(e.Positions)
+		}
+		for head := range e.Heads {
+			var heads []int
+			if e.Heads > 1 {
+				heads = []int{head}
+			}
+			for _, place := range at {
+				like.Cells = append(like.Cells, sweep.Cell{Component: e.Site.Component, Layer: e.Site.Layer, Place: place, Heads: heads})
+			}
+		}
+	}
+	return r.Like(like)
+}
+
+// MustSweep is Sweep that panics on an error.
+func (r *Result) MustSweep(places []sweep.Place) *sweep.Result { return must.Of(r.Sweep(places)) }
 
 // Agrees is how well the estimates say what a sweep measured: its [Compare] over what all cells change in all pairs.
 func (r *Result) Agrees(measured *sweep.Result) (Agreement, error) {

@@ -1,7 +1,7 @@
 package attribution_test
 
 import (
-	"context"
+	"slices"
 	"testing"
 
 	"github.com/govene/govene/internal/wanted"
@@ -18,7 +18,7 @@ func TestEstimatesBesideASweep(t *testing.T) {
 		Components: []interv.Component{transformer.BlockInput, transformer.MLPOutput, transformer.HeadAttentionValueOutput}}
 	measured := sweep.MustRun(engine, m, s)
 	a := attribution.Attribution{Base: base, Source: source, Measure: differ, Sites: sitesOf(m, s.Components...)}
-	result := attribution.MustRun(context.Background(), engine, m, a)
+	result := attribution.MustRun(engine, m, a)
 	like, err := result.Like(measured)
 	if err != nil {
 		t.Fatal(err)
@@ -34,8 +34,26 @@ func TestEstimatesBesideASweep(t *testing.T) {
 	}
 	t.Log(agreement)
 
+	// The map of all units is such a sweep, too.
+	all := result.MustSweep(s.Positions)
+	values := map[string][]float64{}
+	for i, cell := range all.Cells {
+		values[cell.String()] = all.Values[i]
+	}
+	s.Heads = []int{1}
+	s.Components = []interv.Component{transformer.HeadAttentionValueOutput}
+	for i, cell := range sweep.MustRun(engine, m, s).Cells {
+		one, err := result.Like(&sweep.Result{Cells: []sweep.Cell{cell}, Base: result.Base})
+		if err != nil || !slices.Equal(one.Values[0], values[cell.String()]) {
+			t.Errorf("cell %d, %s: got %v (%v), wanted %v", i, cell, values[cell.String()], err, one)
+		}
+	}
+	if cells := result.MustSweep(nil).Cells; len(cells) != 2*4*(1+1+m.Config().Attention.Heads) {
+		t.Errorf("got %d cells, wanted every unit at every position", len(cells))
+	}
+
 	a.Sites = a.Sites[:1]
-	_, err = attribution.MustRun(context.Background(), engine, m, a).Like(measured)
+	_, err = attribution.MustRun(engine, m, a).Like(measured)
 	wanted.Refusal(t, err, "cell", "no estimate")
 	measured.Base = measured.Base[:1]
 	_, err = result.Like(measured)

@@ -140,6 +140,9 @@ func At(positions ...int) []Place {
 // UpTo lists the places 0 to count−1.
 func UpTo(count int) []Place { return At(interv.Range(0, count)...) }
 
+// Words lists a place for each token of a text, by its label; see [Labelled].
+func Words(labels []string) []Place { return Labelled(UpTo(len(labels)), labels) }
+
 // Named lists places by name, the same positions in source and base; see [interv.Places].
 func Named(places interv.Places, names ...string) ([]Place, error) {
 	list := make([]Place, len(names))

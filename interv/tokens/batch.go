@@ -83,6 +83,18 @@ func (t *Tokenizer) MustEncode(options Options, texts ...string) *Batch {
 	return must.Of(t.Encode(options, texts...))
 }
 
+// Inputs are the model's inputs for texts of equally many tokens, to which nothing is added: those of [Tokenizer.Encode] without options.
+func (t *Tokenizer) Inputs(texts ...string) (interv.Inputs, error) {
+	batch, err := t.Encode(Options{}, texts...)
+	if err != nil {
+		return nil, err
+	}
+	return batch.Inputs(), nil
+}
+
+// MustInputs is Inputs that panics on an error.
+func (t *Tokenizer) MustInputs(texts ...string) interv.Inputs { return must.Of(t.Inputs(texts...)) }
+
 // encodeError says in which text there is something that has no token, or that the tokenizer's file cannot make one of.
 func encodeError(where string, err error) error {
 	if unknown, ok := err.(*tokenizer.UnknownWord); ok {

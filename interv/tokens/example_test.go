@@ -35,6 +35,19 @@ func ExampleTokenizer_ID() {
 	// text " Rom": got "Rom", wanted words or characters of the vocabulary, as it has no token for unknown ones; did you mean "Rome"?
 }
 
+// The answers as a metric takes them, and a prompt as a model does.
+func ExampleTokenizer_Each() {
+	tokenizer := tokens.MustWords([]string{"Paris", "Rome", "in"})
+	fmt.Println(tokenizer.MustEach(" Rome", " Paris"))
+	_, err := tokenizer.Each(" Paris", " in Rome")
+	fmt.Println(err)
+	fmt.Println(tokenizer.MustInputs("in Paris", "in Rome")["input_ids"].Shape())
+	// Output:
+	// [[1] [0]]
+	// text " in Rome": got 2 tokens: 0 in 1 Rome, wanted one
+	// (Int32)[2, 2]
+}
+
 // A piece that occurs twice.
 func ExampleBatch_Find() {
 	tokenizer := tokens.MustWords([]string{"the", "cat", "saw"})

@@ -87,6 +87,25 @@ func (t *Tokenizer) ID(text string) (int, error) {
 // MustID is ID that panics on an error.
 func (t *Tokenizer) MustID(text string) int { return must.Of(t.ID(text)) }
 
+// Each lists the token that each text is, in a list of its own, as a [metric.LogitDifference] takes them: one for each example, or one for
+// all.
+//
+// [metric.LogitDifference]: https://pkg.go.dev/github.com/govene/govene/interv/metric#LogitDifference
+func (t *Tokenizer) Each(texts ...string) ([][]int, error) {
+	lists := make([][]int, len(texts))
+	for i, text := range texts {
+		id, err := t.ID(text)
+		if err != nil {
+			return nil, err
+		}
+		lists[i] = []int{id}
+	}
+	return lists, nil
+}
+
+// MustEach is Each that panics on an error.
+func (t *Tokenizer) MustEach(texts ...string) [][]int { return must.Of(t.Each(texts...)) }
+
 // Decode is the text of ids. Bytes that make no character become U+FFFD, an id without a token its number in angle brackets.
 func (t *Tokenizer) Decode(ids []int) string { return t.inner.Decode(ids) }
 
