@@ -9,12 +9,12 @@ import (
 	"time"
 
 	"github.com/gomlx/compute"
-	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/das"
 	"github.com/govene/govene/interv/mlp"
+	"github.com/govene/govene/interv/training"
 )
 
 // Hierarchical equality: are two pairs of entities both equal, or both not? Entities are fresh random vectors of four numbers; whether a pair
@@ -78,78 +78,23 @@ func counterfactuals(random *rand.Rand, count int) das.Data {
 	return d
 }
 
+// labelled are runs with the labels of the network's own task.
+func labelled(random *rand.Rand, count int) interv.Call {
+	x, equal := run(random, count)
+	labels := make([]int32, count)
+	for i, e := range equal {
+		labels[i] = int32(label(e))
+	}
+	return interv.Call{Base: embeds(x), Labels: interv.Inputs{training.Label: tensors.FromFlatDataAndDimensions(labels, count)}}
+}
+
 // learned trains a network on fresh examples, and tells its accuracy on 100,000 others.
 func learned(engine compute.Backend, seed uint64, steps int) (*mlp.Model, float64) {
-	config := mlp.Config{Layers: layers, Width: width, Activation: mlp.Relu}
-	model := mlp.MustNewClassifier(config, seed)
-	names := model.Weights().Names()
-	forward := func(in []*Node, x *Node) *Node {
-		weights := interv.Nodes{}
-		for i, name := range names {
-			weights[name] = in[i]
-		}
-		return model.Forward(weights, interv.Nodes{interv.InputsEmbeds: x}, nil)
-	}
-	count := len(names)
-	step := MustNewExec(engine, func(in []*Node) []*Node {
-		x, y, rate, number := in[3*count], in[3*count+1], in[3*count+2], in[3*count+3]
-		logits := forward(in, x)
-		loss := Neg(ReduceAllMean(ReduceSum(Mul(OneHot(y, 2, logits.DType()), LogSoftmax(logits, -1)), -1)))
-		next := make([]*Node, 3*count)
-		unbias := func(decay float64) *Node { return OneMinus(Pow(Scalar(x.Graph(), x.DType(), decay), number)) }
-		for i, g := range Gradient(loss, in[:count]...) {
-			mean := Add(MulScalar(in[count+i], 0.9), MulScalar(g, 0.1))
-			square := Add(MulScalar(in[2*count+i], 0.999), MulScalar(Square(g), 0.001))
-			change := Div(Div(mean, unbias(0.9)), AddScalar(Sqrt(Div(square, unbias(0.999))), 1e-8))
-			next[i], next[count+i], next[2*count+i] = Sub(in[i], Mul(change, rate)), mean, square
-		}
-		return next
-	})
-	state := make([]*tensors.Tensor, 3*count)
-	for i, name := range names {
-		t := model.Weights().Tensor(name)
-		state[i] = tensors.FromFlatDataAndDimensions(tensors.MustCopyFlatData[float32](t), t.Shape().Dimensions...)
-		state[count+i], state[2*count+i] = tensors.FromShape(t.Shape()), tensors.FromShape(t.Shape())
-	}
-	random := rand.New(rand.NewPCG(seed, 99))
-	ids := func(equal [][2]bool) *tensors.Tensor {
-		flat := make([]int32, len(equal))
-		for i, e := range equal {
-			flat[i] = int32(label(e))
-		}
-		return tensors.FromFlatDataAndDimensions(flat, len(flat))
-	}
-	for i := range steps {
-		x, equal := run(random, 1024)
-		arguments := make([]any, 0, 3*count+4)
-		for _, t := range state {
-			arguments = append(arguments, t)
-		}
-		rate := 3e-3 * (1 - 0.99*float64(i)/float64(steps))
-		results := step.MustCall(append(arguments, embeds(x)[interv.InputsEmbeds], ids(equal), float32(rate), float32(i+1))...)
-		for k, t := range results {
-			state[k].FinalizeAll()
-			state[k] = t
-		}
-	}
-	weights := map[string]*tensors.Tensor{}
-	for i, name := range names {
-		weights[name] = tensors.FromFlatDataAndDimensions(tensors.MustCopyFlatData[float32](state[i]), state[i].Shape().Dimensions...)
-	}
-	model, err := mlp.WithWeights(config, weights)
-	if err != nil {
-		panic(err)
-	}
-	x, equal := run(random, 100_000)
-	at := interv.MustNew(engine, model, interv.Config{Representations: []interv.Representation{{Component: mlp.BlockOutput, Intervention: interv.Vanilla{}}}})
-	logits := tensors.MustCopyFlatData[float32](at.MustForward(embeds(x)))
-	right := 0
-	for i, e := range equal {
-		if (logits[2*i+1] > logits[2*i]) == (label(e) == 1) {
-			right++
-		}
-	}
-	return model, float64(right) / float64(len(equal))
+	model := mlp.MustNewClassifier(mlp.Config{Layers: layers, Width: width, Activation: mlp.Relu}, seed)
+	fresh := func(random *rand.Rand) (interv.Call, error) { return labelled(random, 1024), nil }
+	result := training.MustRun(context.Background(), engine, model, training.Fresh(seed, fresh), training.Settings{Steps: steps, Rate: 3e-3,
+		Schedule: interv.Linear(1, 0.01, steps), Every: steps, Held: []interv.Call{labelled(rand.New(rand.NewPCG(seed, 99)), 100_000)}})
+	return result.Model, result.Curves.Last().Accuracy
 }
 
 // equality trains networks, saves them in a folder for other libraries, and searches in each at every layer with several seeds.

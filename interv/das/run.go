@@ -13,6 +13,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/adam"
 	"github.com/govene/govene/internal/must"
 	"github.com/govene/govene/interv"
 )
@@ -321,11 +322,9 @@ func (p *placed) take(t *stack, index *tensors.Tensor, factor, temperature float
 			rates[i] = float32(s.Rate * factor)
 		}
 	}
-	unbias := func(decay float64) *tensors.Tensor {
-		return tensors.FromScalar(float32(1 / (1 - math.Pow(decay, float64(t.steps+1)))))
-	}
+	unbiasMean, unbiasSquare := adam.Usual.Unbias(t.steps)
 	arguments := append(slices.Concat(p.weights, p.train.arguments), index, t.rotations.value, t.selected, t.there, tensors.FromFlatDataAndDimensions(rates, len(rates)),
-		tensors.FromScalar(float32(s.MaskRate/s.Rate)), unbias(0.9), unbias(0.999), tensors.FromScalar(float32(temperature)))
+		tensors.FromScalar(float32(s.MaskRate/s.Rate)), tensors.FromScalar(float32(unbiasMean)), tensors.FromScalar(float32(unbiasSquare)), tensors.FromScalar(float32(temperature)))
 	if s.Kind.learnsRotation() {
 		arguments = append(arguments, t.rotations.mean, t.rotations.square)
 	}

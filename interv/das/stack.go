@@ -7,6 +7,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 
+	"github.com/govene/govene/internal/adam"
 	"github.com/govene/govene/interv"
 )
 
@@ -129,9 +130,8 @@ type moving struct{ value, mean, square *Node }
 
 // adam moves the means by a gradient, and says by how much the value is to change at a rate of 1.
 func (m *moving) adam(gradient, unbiasMean, unbiasSquare *Node) (update *Node) {
-	m.mean = Add(MulScalar(m.mean, 0.9), MulScalar(gradient, 0.1))
-	m.square = Add(MulScalar(m.square, 0.999), MulScalar(Square(gradient), 0.001))
-	return Div(Mul(m.mean, unbiasMean), AddScalar(Sqrt(Mul(m.square, unbiasSquare)), 1e-8))
+	update, m.mean, m.square = adam.Usual.Update(gradient, m.mean, m.square, unbiasMean, unbiasSquare)
+	return update
 }
 
 // perAlignment is x [alignments] for every element of what is shaped like like.

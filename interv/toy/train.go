@@ -1,19 +1,20 @@
 package toy
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 
 	"github.com/gomlx/compute"
-	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/internal/draw"
 	"github.com/govene/govene/internal/must"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/tokens"
+	"github.com/govene/govene/interv/training"
 	"github.com/govene/govene/interv/transformer"
 )
 
@@ -76,7 +77,7 @@ func initial(config transformer.Config) (*transformer.Model, error) {
 	return transformer.WithWeights(config, weights)
 }
 
-// train takes steps of Adam on all sentences at once.
+// train trains on all sentences at once.
 func train(backend compute.Backend, tokenizer *tokens.Tokenizer) (*transformer.Model, error) {
 	parsed, err := transformer.ParseConfig(fmt.Appendf(nil, config, tokenizer.Size()))
 	if err != nil {
@@ -86,70 +87,38 @@ func train(backend compute.Backend, tokenizer *tokens.Tokenizer) (*transformer.M
 	if err != nil {
 		return nil, err
 	}
+	precise, err := model.WithWeights(converted[float32, float64](model.Weights().All()))
+	if err != nil {
+		return nil, err
+	}
 	batch, err := tokenizer.Encode(tokens.Options{}, sentences()...)
 	if err != nil {
 		return nil, err
 	}
-	names := model.Weights().Names()
-	exec, err := NewExec(backend, func(in []*Node) []*Node { return step(model, names, in[0], in[1], in[2:]) })
+	inputs := interv.Inputs{interv.InputIDs: batch.Inputs()[interv.InputIDs]} // of one length, so that there is nothing to mask
+	next, err := training.NextTokens(inputs, given)
 	if err != nil {
 		return nil, err
 	}
-	state := make([]any, 0, 3*len(names))
-	for _, name := range names {
-		state = append(state, converted[float32, float64](model.Weights().Tensor(name)))
+	result, err := training.Run(context.Background(), backend, precise, training.Always(interv.Call{Base: inputs, Labels: interv.Inputs{training.Label: next}}),
+		training.Settings{Steps: steps, Rate: rate, Decays: [2]float64{0.9, 0.99}, Every: steps})
+	if err != nil {
+		return nil, err
 	}
-	for _, name := range append(names, names...) {
-		state = append(state, tensors.FromScalarAndDimensions(0.0, model.Weights().Tensor(name).Shape().Dimensions...))
-	}
-	for i := range steps {
-		results, err := exec.Call(append([]any{batch.Inputs()[interv.InputIDs], float64(i + 1)}, state...)...)
-		if err != nil {
-			return nil, err
-		}
-		for k, t := range results {
-			state[k] = t
-		}
-	}
-	weights := map[string]*tensors.Tensor{}
-	for i, name := range names {
-		weights[name] = converted[float64, float32](state[i].(*tensors.Tensor))
-	}
-	return transformer.WithWeights(parsed, weights)
+	return model.WithWeights(converted[float64, float32](result.Model.Weights().All()))
 }
 
-// step is one step of Adam on the mean of −log p of every word after those given: new weights, then both of Adam's means.
-func step(model *transformer.Model, names []string, ids, number *Node, state []*Node) []*Node {
-	const decayOfMean, decayOfSquare = 0.9, 0.99
-	weights, count := interv.Nodes{}, len(names)
-	for i, name := range names {
-		weights[name] = state[i]
+// converted are weights in another floating-point type.
+func converted[From, To float32 | float64](weights map[string]*tensors.Tensor) map[string]*tensors.Tensor {
+	converted := map[string]*tensors.Tensor{}
+	for name, t := range weights {
+		values := make([]To, t.Size())
+		tensors.MustConstFlatData(t, func(flat []From) {
+			for i, value := range flat {
+				values[i] = To(value)
+			}
+		})
+		converted[name] = tensors.FromFlatDataAndDimensions(values, t.Shape().Dimensions...)
 	}
-	logits := model.Forward(weights, interv.Nodes{interv.InputIDs: ids}, nil)
-	length, words := ids.Shape().Dim(1), logits.Shape().Dim(2)
-	logits = SliceAxis(logits, 1, AxisRange(given, length-1))
-	targets := OneHot(SliceAxis(ids, 1, AxisRange(given+1, length)), words, logits.DType())
-	loss := Neg(ReduceAllMean(ReduceSum(Mul(targets, LogSoftmax(logits, -1)), -1)))
-	unbias := func(decay float64) *Node {
-		return Reciprocal(OneMinus(Pow(Scalar(ids.Graph(), number.DType(), decay), number)))
-	}
-	next := make([]*Node, 3*count)
-	for i, gradient := range Gradient(loss, state[:count]...) {
-		mean := Add(MulScalar(state[count+i], decayOfMean), MulScalar(gradient, 1-decayOfMean))
-		square := Add(MulScalar(state[2*count+i], decayOfSquare), MulScalar(Square(gradient), 1-decayOfSquare))
-		change := Div(Mul(mean, unbias(decayOfMean)), AddScalar(Sqrt(Mul(square, unbias(decayOfSquare))), 1e-8))
-		next[i], next[count+i], next[2*count+i] = Sub(state[i], MulScalar(change, rate)), mean, square
-	}
-	return next
-}
-
-// converted is t in another floating-point type.
-func converted[From, To float32 | float64](t *tensors.Tensor) *tensors.Tensor {
-	var values []To
-	tensors.MustConstFlatData(t, func(flat []From) {
-		for _, value := range flat {
-			values = append(values, To(value))
-		}
-	})
-	return tensors.FromFlatDataAndDimensions(values, t.Shape().Dimensions...)
+	return converted
 }
