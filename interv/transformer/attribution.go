@@ -164,20 +164,25 @@ func (a *Attribution) components(r *run, written map[interv.Site]*Node) []*Node 
 	return list
 }
 
-// headOutputs is what each head adds to the stream: its mixed values through its part of the output projection, [batch, positions, d].
+// headOutputs is what each head adds to the stream, [batch, positions, d].
 func (l layer) headOutputs(mixed *Node) []*Node {
+	outputs := l.eachHeadOutput(mixed)
+	list := make([]*Node, l.config.Attention.Heads)
+	for head := range list {
+		list[head] = Squeeze(SliceAxis(outputs, 0, AxisElem(head)), 0)
+	}
+	return list
+}
+
+// eachHeadOutput is each head's mixed values through its part of the output projection, [heads, batch, positions, d].
+func (l layer) eachHeadOutput(mixed *Node) *Node {
 	a := l.config.Attention
 	weight := l.weight(l.index, outputProjection, ".weight")
 	if !l.naming.inputMajor {
 		weight = Transpose(weight, 0, 1)
 	}
 	weight = Reshape(weight, a.Heads, a.HeadWidth, -1)
-	outputs := DotGeneral(mixed, []int{-1}, []int{1}, wide(weight), []int{1}, []int{0}) // [heads, batch, positions, d]
-	list := make([]*Node, a.Heads)
-	for head := range list {
-		list[head] = Squeeze(SliceAxis(outputs, 0, AxisElem(head)), 0)
-	}
-	return list
+	return DotGeneral(mixed, []int{-1}, []int{1}, wide(weight), []int{1}, []int{0})
 }
 
 // Tokens are inputs with the tokens to attribute, [batch][token].

@@ -208,9 +208,11 @@ func (l layer) normIf(has bool, p part, x *Node) *Node {
 }
 
 // attention is causal attention with several heads: [batch, positions, d] → [batch, positions, d].
-func (l layer) attention(x *Node) *Node {
+func (l layer) attention(x *Node) *Node { return l.attend(l.queryKeyValue(x)) }
+
+// attend is attention from the projections on, each [batch, positions, heads · head width].
+func (l layer) attend(q, k, v *Node) *Node {
 	a := l.config.Attention
-	q, k, v := l.queryKeyValue(x)
 	q = l.at(HeadQueryOutput, heads(l.at(QueryOutput, q), a.Heads)) // [batch, heads, positions, head width]
 	k = l.at(HeadKeyOutput, heads(l.at(KeyOutput, k), a.KeyValueHeads))
 	v = l.at(HeadValueOutput, heads(l.at(ValueOutput, v), a.KeyValueHeads))
@@ -245,21 +247,24 @@ func (l layer) attention(x *Node) *Node {
 
 // queryKeyValue projects x to queries, keys and values, each [batch, positions, heads · head width].
 func (l layer) queryKeyValue(x *Node) (q, k, v *Node) {
+	if l.config.Attention.Projections == Separate {
+		return l.linear(queryProjection, x), l.linear(keyProjection, x), l.linear(valueProjection, x)
+	}
+	return l.split(l.linear(queryKeyValueProjection, x))
+}
+
+// split takes queries, keys and values, [batch, positions, heads · head width], out of what a projection makes of all of them at once.
+func (l layer) split(all *Node) (q, k, v *Node) {
 	a := l.config.Attention
 	queries, keys := a.Heads*a.HeadWidth, a.KeyValueHeads*a.HeadWidth
-	switch a.Projections {
-	case Consecutive:
-		all := l.linear(queryKeyValueProjection, x)
+	if a.Projections == Consecutive {
 		return features(all, 0, queries), features(all, queries, queries+keys), features(all, queries+keys, queries+2*keys)
-	case Interleaved: // [batch, positions, key heads, (query heads of each + 2) · head width]
-		all := l.linear(queryKeyValueProjection, x)
-		batch, positions := all.Shape().Dim(0), all.Shape().Dim(1)
-		all = Reshape(all, batch, positions, a.KeyValueHeads, -1)
-		group := queries / a.KeyValueHeads
-		part := func(from, to int) *Node { return Reshape(features(all, from, to), batch, positions, -1) }
-		return part(0, group), part(group, group+a.HeadWidth), part(group+a.HeadWidth, group+2*a.HeadWidth)
 	}
-	return l.linear(queryProjection, x), l.linear(keyProjection, x), l.linear(valueProjection, x)
+	batch, positions := all.Shape().Dim(0), all.Shape().Dim(1)
+	all = Reshape(all, batch, positions, a.KeyValueHeads, -1) // interleaved: (query heads of each key head + 2) · head width
+	group := queries / a.KeyValueHeads
+	part := func(from, to int) *Node { return Reshape(features(all, from, to), batch, positions, -1) }
+	return part(0, group), part(group, group+a.HeadWidth), part(group+a.HeadWidth, group+2*a.HeadWidth)
 }
 
 // queryKeyNorm normalizes queries or keys, [batch, heads, positions, head width].
