@@ -217,6 +217,32 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// Searches that cannot be are refused before anything is loaded or trained.
+func TestSearchesThatCannotBe(t *testing.T) {
+	const search = `{"model": "MODEL", "search": {"places": [{"component": "block_output", "position": 1}], "ranks": [1]}, "examples": "examples.jsonl"}`
+	const example = `{"split": "train", "base": [1, 2], "sources": [[3, 4]], "label": 1, "base_label": 2, "source_labels": [1]}`
+	others := strings.ReplaceAll(strings.ReplaceAll(example, "train", "held")+"\n"+strings.ReplaceAll(example, "train", "test"), `"label": 1`, `"label": 2`)
+	for _, c := range []struct{ words, job, examples string }{
+		{"ranks", strings.Replace(search, "ranks", "rankes", 1), example},
+		{"kind", strings.Replace(search, `"ranks": [1]`, `"kind": "boundles"`, 1), example},
+		{"both or none", strings.Replace(search, `"examples"`, `"model"`, 1), example},
+		{"beside it", strings.Replace(search, `"search"`, `"base": {"ids": [[1]]}, "search"`, 1), example},
+		{"line 1", search, strings.Replace(example, "split", "spilt", 1)},
+		{`did you mean "train"?`, search, strings.Replace(example, "train", "tran", 1)},
+		{"split held: examples: got none", search, example + "\n" + strings.ReplaceAll(example, "train", "test")},
+		{"example 1: got 0 sources", search, example + "\n" + strings.Replace(example, "[[3, 4]]", "[]", 1) + "\n" + others},
+		{"label of example 0", search, strings.Replace(example, `"label": 1`, `"label": 1.5`, 1) + "\n" + others},
+		{"labels that change", search, example + "\n" + others},
+	} {
+		job := write(t, c.job)
+		if err := os.WriteFile(filepath.Join(filepath.Dir(job), "examples.jsonl"), []byte(c.examples), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		fail(t, failed, c.words, "das", job)
+	}
+	fail(t, failed, "search: got none", "das", write(t, small))
+}
+
 // Wrong use exits with 2, and every command has help.
 func TestUse(t *testing.T) {
 	job := write(t, small)

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gomlx/compute"
 
@@ -17,24 +18,37 @@ import (
 	"github.com/govene/govene/interv/toy"
 )
 
-// jobs writes the jobs of docs/command.md, a sweep and a call, for the tutorials' model in place of GPT-2.
-func jobs(t *testing.T) (sweep, call string) {
+// jobs writes the jobs of docs/command.md, a sweep, a call and a search with its examples, for the tutorials' model in place of GPT-2.
+func jobs(t *testing.T) (sweep, call, search string) {
 	t.Helper()
 	blocks := regexp.MustCompile("(?s)```json\n(.*?)```").FindAllSubmatch(read(t, "../../docs/command.md"), -1)
-	if len(blocks) != 2 {
+	if len(blocks) != 3 {
 		t.Fatalf("docs/command.md has %d jobs", len(blocks))
 	}
 	folder := t.TempDir()
 	if _, err := toy.Make(backend.MustNew(), filepath.Join(folder, "facts")); err != nil {
 		t.Fatal(err)
 	}
-	paths := []string{filepath.Join(folder, "job.json"), filepath.Join(folder, "call.json")}
+	paths := []string{filepath.Join(folder, "job.json"), filepath.Join(folder, "call.json"), filepath.Join(folder, "search.json")}
 	for i, path := range paths {
 		if err := os.WriteFile(path, bytes.Replace(blocks[i][1], []byte(`"gpt2"`), []byte(`"facts"`), 1), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return paths[0], paths[1]
+	var lines strings.Builder
+	for i, base := range toy.Facts {
+		for k, source := range toy.Facts {
+			if i == k {
+				continue
+			}
+			fmt.Fprintf(&lines, `{"split": %q, "base": "The capital of %s is", "sources": ["The language of %s is"], "label": %q, "base_label": %q, "source_labels": [%q]}`+"\n",
+				[]string{"train", "train", "held", "test"}[(i+k)%4], base.Country, source.Country, " "+source.Capital, " "+base.Capital, " "+source.Language)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(folder, "examples.jsonl"), []byte(lines.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return paths[0], paths[1], paths[2]
 }
 
 // The jobs of the documentation run as they are, and so do the recipes: their parts are merged into the file of an undisturbed sweep.
@@ -42,7 +56,7 @@ func TestDocumentation(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds: trains a model")
 	}
-	sweep, call := jobs(t)
+	sweep, call, search := jobs(t)
 	t.Setenv(compute.ConfigEnvVar, backend.GoSequential) // XLA would compile for every part
 	succeed(t, "run", call)
 	if table := string(read(t, strings.Replace(call, ".json", ".result.csv", 1))); !strings.Contains(table, "probability,0,0,") {
@@ -50,6 +64,7 @@ func TestDocumentation(t *testing.T) {
 	}
 	succeed(t, "sweep", sweep)
 	succeed(t, "verify", sweep)
+	trySearch(t, search)
 	if runtime.GOOS == "windows" {
 		return
 	}
@@ -97,6 +112,57 @@ func TestDocumentation(t *testing.T) {
 				os.Remove(part)
 			}
 		})
+	}
+}
+
+// trySearch runs a search, which comes to the same report after a kill, and verifies.
+func trySearch(t *testing.T, job string) {
+	t.Helper()
+	folder := filepath.Dir(job)
+	beside := func(name string) string { return filepath.Join(folder, name) }
+	if text := succeed(t, "explain", job); !strings.Contains(text, "4 alignments of the kind trained at 2 places, 40 steps") || !strings.Contains(text, "120 examples to train on, 56 to choose by and 64 to test on") {
+		t.Errorf("explain says %q", text)
+	}
+	text := succeed(t, "das", job, "--plot", beside("s.svg"), "--html", beside("s.html"), "--alignment", beside("best"))
+	for _, words := range []string{"64 test examples", "shuffled sources", "4 alignments"} {
+		if !strings.Contains(text, words) {
+			t.Errorf("%q is not in %s", words, text)
+		}
+	}
+	if !strings.Contains(string(read(t, beside("s.html"))), "<table>") || !strings.Contains(string(read(t, beside("s.svg"))), "shuffled sources") {
+		t.Error("the page or the plot is not that of a report")
+	}
+	if list, err := os.ReadDir(beside("best")); err != nil || len(list) == 0 {
+		t.Errorf("the best alignment was not saved: %v", err)
+	}
+	report := read(t, beside("search.report.json"))
+	succeed(t, "verify", job)
+	states, err := filepath.Glob(beside("search.search.*.safetensors"))
+	if err != nil || len(states) != 3 {
+		t.Fatalf("got the states %v, wanted those of three searches", states)
+	}
+	for _, path := range append(states, beside("search.report.json")) {
+		os.Remove(path)
+	}
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command(program, "das", job)
+	c.Env = append(os.Environ(), asCommand+"=1")
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for begun := time.Now(); time.Since(begun) < time.Minute; time.Sleep(time.Millisecond) {
+		if _, err := os.Stat(states[0]); err == nil { // its first search has been looked at
+			break
+		}
+	}
+	_ = c.Process.Kill()
+	_ = c.Wait()
+	succeed(t, "das", job)
+	if !bytes.Equal(read(t, beside("search.report.json")), report) {
+		t.Error("after a kill, the report is another")
 	}
 }
 

@@ -24,7 +24,7 @@ import (
 	"github.com/govene/govene/interv/transformer"
 )
 
-// job is what a file describes: a sweep, or one call.
+// job is what a file describes: a sweep, one call, or a search for alignments.
 type job struct {
 	Model     string                `json:"model"`               // a folder, from where the file is, or an id on the hub
 	Precision transformer.Precision `json:"precision,omitempty"` // of a transformer's numbers; empty for float32
@@ -34,6 +34,8 @@ type job struct {
 	Sweep     json.RawMessage       `json:"sweep,omitempty"`     // a sweep.Sweep
 	Config    *interv.Config        `json:"config,omitempty"`    // of a call
 	Call      json.RawMessage       `json:"call,omitempty"`
+	Search    *search               `json:"search,omitempty"`
+	Examples  string                `json:"examples,omitempty"` // of a search: a file with a line for each, from where the job's file is
 
 	path      string
 	tokenizer *tokens.Tokenizer // nil until a text has been met
@@ -55,6 +57,12 @@ func readJob(path string) (*job, error) {
 	switch {
 	case j.Model == "":
 		return nil, missing("model", "a folder, or a model's id on the hub")
+	case j.Search != nil && (j.Sweep != nil || j.Config != nil || j.Base != nil || j.Source != nil || j.Sources != nil || j.Call != nil):
+		return nil, interv.Within(path, &interv.Error{Axis: "search", Got: "a sweep, a config, a call or inputs beside it", Wanted: "examples alone"})
+	case (j.Search == nil) != (j.Examples == ""):
+		return nil, missing("search and examples", "both or none")
+	case j.Search != nil:
+		return j, nil
 	case j.Base == nil:
 		return nil, missing("base", "inputs")
 	case (j.Sweep == nil) == (j.Config == nil):

@@ -1,9 +1,10 @@
-// Govene runs, explains, verifies and merges the jobs that files describe: sweeps of patches, and single calls.
+// Govene runs, explains, verifies and merges the jobs that files describe: sweeps of patches, searches for alignments, and single calls.
 //
 //	govene explain JOB.json         what a job will do, before anything is compiled
 //	govene sweep JOB.json           runs a sweep: results, tables and a map; goes on where it was ended
 //	govene merge PART.json...       puts the parts of a sweep together that several machines have done
 //	govene run JOB.json             makes one call and measures it
+//	govene das JOB.json             searches for alignments, and reports on them beside controls
 //	govene verify JOB.json          runs a job again, and compares all bits with the results that are there
 //	govene serve | status | stop    the engine that keeps models between programs
 //	govene version                  says what this is
@@ -49,7 +50,7 @@ type command struct {
 	do        func(c *call) error
 }
 
-var commands = []command{explainCommand, sweepCommand, mergeCommand, runCommand, verifyCommand, serveCommand, statusCommand, stopCommand, versionCommand}
+var commands = []command{explainCommand, sweepCommand, mergeCommand, runCommand, dasCommand, verifyCommand, serveCommand, statusCommand, stopCommand, versionCommand}
 
 // call is a command under way.
 type call struct {

@@ -109,6 +109,9 @@ var explainCommand = command{name: "explain", arguments: "JOB.json", does: "says
 	if err != nil {
 		return err
 	}
+	if j.Search != nil {
+		return explainSearch(c, j.path)
+	}
 	if j.Sweep == nil {
 		return j.explainCall(c)
 	}

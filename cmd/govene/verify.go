@@ -12,18 +12,21 @@ import (
 )
 
 var verifyCommand = command{name: "verify", arguments: "JOB.json", does: "runs a job again, and compares all bits", more: `
-It compares with the file of results that "govene sweep", "govene merge" or "govene run" has left, and exits with 1 where a number differs: it says how many
+It compares with the file of results that "govene sweep", "govene merge", "govene run" or "govene das" has left, and exits with 1 where a number differs: it says how many
 do, which by most, and by how much. On another backend than the one that the results are of, numbers differ by rounding.
 `, do: doVerify}
 
 func doVerify(c *call) error {
-	path := c.flags.String("results", "", "the `file` to compare with (default JOB.result.json, for a call JOB.result.csv)")
+	path := c.flags.String("results", "", "the `file` to compare with (default JOB.result.json, for a call JOB.result.csv, for a search JOB.report.json)")
 	if err := c.parse(1); err != nil {
 		return err
 	}
 	j, err := readJob(c.arguments[0])
 	if err != nil {
 		return err
+	}
+	if j.Search != nil {
+		return verifySearch(c, j.path, *path)
 	}
 	if j.Config != nil {
 		if *path == "" {

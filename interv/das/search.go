@@ -43,7 +43,7 @@ type Search struct {
 	Seeds  int   // rotations to start from, for each place and rank; 0 means 1, and what is not drawn has one
 	Kind   Kind
 
-	Steps    int                                               // 0 means 1000
+	Steps    int                                               // 0 means DefaultSteps
 	Batch    int                                               // examples of a step; 0 means 256, or all where there are fewer
 	Rate     float64                                           // Adam's, of rotations; 0 means 0.01
 	MaskRate float64                                           // Adam's, of boundaries and masks; 0 means 0.01 and 0.1
@@ -99,6 +99,9 @@ type Alignment struct {
 	Steps    int             // after which it was best
 }
 
+// DefaultSteps is how many steps a search takes that names no number.
+const DefaultSteps = 1000
+
 // fill puts in what 0 stands for, and refuses what cannot be searched.
 func (s *Search) fill(model interv.Model, train, held Data) (err error) {
 	refuse := func(axis, got, wanted string) error {
@@ -108,7 +111,7 @@ func (s *Search) fill(model interv.Model, train, held Data) (err error) {
 		value *int
 		or    int
 		name  string
-	}{{&s.Seeds, 1, "seeds"}, {&s.Steps, 1000, "steps"}, {&s.Batch, 256, "batch"}, {&s.Every, 100, "every"}, {&s.MaxRows, 1 << 16, "max rows"}, {&s.Patience, math.MaxInt, "patience"}} {
+	}{{&s.Seeds, 1, "seeds"}, {&s.Steps, DefaultSteps, "steps"}, {&s.Batch, 256, "batch"}, {&s.Every, 100, "every"}, {&s.MaxRows, 1 << 16, "max rows"}, {&s.Patience, math.MaxInt, "patience"}} {
 		if *d.value < 0 {
 			return refuse(d.name, fmt.Sprint(*d.value), "0 or more")
 		}
