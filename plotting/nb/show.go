@@ -3,6 +3,9 @@ package nb
 
 import (
 	"errors"
+	"fmt"
+	"html"
+	"strings"
 
 	"github.com/janpfeifer/gonb/gonbui"
 	"github.com/janpfeifer/gonb/gonbui/protocol"
@@ -13,11 +16,7 @@ import (
 // ErrNoNotebook is what Show returns in a program that no GoNB kernel runs.
 var ErrNoNotebook = errors.New("nb: no notebook to show anything in: this program was not started by a GoNB kernel; Plot.WriteSVG writes a plot to a file")
 
-// inWords follows the plot's own words where a front end shows text alone: JupyterLab does so in a notebook that it does not trust,
-// that is, one whose cells were not run here.
-const inWords = "\n(The plot in words: run the cell, or trust the notebook, to see it.)"
-
-// Show displays a plot as output of the cell: as native SVG, and in words.
+// Show displays a plot as output of the cell: as an image, SVG, whose alternative text is the plot in words, and as these words.
 func Show(plot plotting.Plot) error { return show(plot, "") }
 
 // show displays a plot in the place of that shown before under the same id, if there is one.
@@ -30,9 +29,16 @@ func show(plot plotting.Plot, id string) error {
 		return ErrNoNotebook
 	}
 	return send(id, map[protocol.MIMEType]any{
-		protocol.MIMEImageSVG:  string(document),
-		protocol.MIMETextPlain: plot.String() + inWords,
+		protocol.MIMETextHTML:  image(document, plot.String()),
+		protocol.MIMETextPlain: plot.String(),
 	})
+}
+
+// image is an SVG document as an element of HTML. As output of the type image/svg+xml, it would have no alternative text where nbconvert makes
+// a page of a notebook, and JupyterLab would hide it until the notebook is trusted. Lines stay lines, for people who compare notebooks.
+func image(document []byte, words string) string {
+	inURL := strings.NewReplacer("%", "%25", "#", "%23", `"`, "%22", "&", "%26", "<", "%3C", ">", "%3E")
+	return fmt.Sprintf(`<img alt="%s" src="data:image/svg+xml;charset=utf-8,%s">`, html.EscapeString(words), inURL.Replace(string(document)))
 }
 
 // MustShow is Show that panics on an error.
