@@ -86,7 +86,7 @@ func (w *Weights) ResultDType() dtypes.DType {
 // upload moves the weights to the device, where they are not already. Each copy in Go's memory is released once its tensor is on the device,
 // so that the model is never held twice.
 func (w *Weights) upload(backend compute.Backend) error {
-	const giveBackAfter = 64 << 20
+	const giveBackAfter, worthIt = 64 << 20, 1 << 20
 	var waiting uintptr
 	for _, name := range w.names {
 		t := w.tensors[name]
@@ -100,6 +100,9 @@ func (w *Weights) upload(backend compute.Backend) error {
 			debug.FreeOSMemory()
 			waiting = 0
 		}
+	}
+	if waiting > worthIt {
+		debug.FreeOSMemory()
 	}
 	return nil
 }

@@ -43,12 +43,12 @@ func (l layer) expertsLinear(p part, x *Node) *Node {
 	}
 	var y *Node
 	if count := weight.Shape().Dim(0); x.Shape().Dim(0) == 1 && in == 2 {
-		y = DotGeneral(weight, []int{in}, nil, Squeeze(x, 0), []int{1}, nil)
+		y = narrowDot(weight, []int{in}, nil, Squeeze(x, 0), []int{1}, nil)
 	} else if x.Shape().Dim(0) == 1 {
 		x = BroadcastToDims(x, count, x.Shape().Dim(1), x.Shape().Dim(2))
-		y = DotGeneral(weight, []int{in}, []int{0}, x, []int{2}, []int{0})
+		y = narrowDot(weight, []int{in}, []int{0}, x, []int{2}, []int{0})
 	} else {
-		y = DotGeneral(weight, []int{in}, []int{0}, x, []int{1}, []int{0})
+		y = narrowDot(weight, []int{in}, []int{0}, x, []int{1}, []int{0})
 	}
 	if bias != nil {
 		y = Add(y, ExpandDims(bias, -1))

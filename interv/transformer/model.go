@@ -241,7 +241,7 @@ func (l layer) attend(q, k, v *Node) *Node {
 	sees := BroadcastToDims(l.rows(l.sequence.sees(a.Windows[l.index])), scores.Shape().Dimensions...)
 	scores = Where(sees, scores, Scalar(scores.Graph(), scores.DType(), -1e30))
 	weights := l.at(AttentionWeight, narrow(l.probabilities(scores), v))
-	mixed := l.at(HeadAttentionValueOutput, grouped(DotGeneral, weights, l.tap.Rows(v), -2))
+	mixed := l.at(HeadAttentionValueOutput, grouped(narrowDot, weights, l.tap.Rows(v), -2))
 	return l.at(AttentionOutput, l.linear(outputProjection, l.at(AttentionValueOutput, sideBySide(mixed))))
 }
 

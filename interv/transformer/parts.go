@@ -9,14 +9,14 @@ func (l layer) linear(p part, x *Node) *Node {
 
 // linear is x Wᵀ + b with W [out, in], or x W + b with W [in, out] where inputMajor; b may be nil.
 func linear(x, weight, bias *Node, inputMajor bool) *Node {
-	y := product(DotGeneral, x, weight, inputMajor)
+	y := product(narrowDot, x, weight, inputMajor)
 	if bias != nil {
 		y = Add(y, ExpandLeftToRank(bias, y.Rank()))
 	}
 	return y
 }
 
-// A dot is DotGeneral, or computes like it.
+// A dot is wideDot or narrowDot.
 type dot func(x *Node, axes, batch []int, y *Node, yAxes, yBatch []int) *Node
 
 // product is x Wᵀ, or x W where inputMajor.

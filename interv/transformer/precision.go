@@ -57,11 +57,17 @@ func narrow(x, like *Node) *Node {
 	return ConvertDType(x, like.DType())
 }
 
-// wideDot is DotGeneral without a rounding of its sums to 16 bits.
+// wideDot is DotGeneral without a rounding of its sums to 16 bits. It asks for sums of float32 by the type of the result alone: matrices of 16
+// bits are then multiplied as they are. Asked for float32 to add up in and a result of 16 bits, XLA on CPU makes copies of them in float32.
 func wideDot(x *Node, axes, batch []int, y *Node, yAxes, yBatch []int) *Node {
 	product := Dot(x, y)
 	if x.DType().IsHalfPrecision() {
-		product = product.WithOutputDType(dtypes.Float32)
+		product = product.WithAccumulatorDType(dtypes.InvalidDType).WithOutputDType(dtypes.Float32)
 	}
 	return product.General(axes, batch, yAxes, yBatch)
+}
+
+// narrowDot is wideDot with its sums rounded to the type of x.
+func narrowDot(x *Node, axes, batch []int, y *Node, yAxes, yBatch []int) *Node {
+	return narrow(wideDot(x, axes, batch, y, yAxes, yBatch), x)
 }
