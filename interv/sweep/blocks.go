@@ -10,6 +10,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/programs"
 	"github.com/govene/govene/interv"
 )
 
@@ -29,9 +30,9 @@ type packed struct {
 	above    []interv.Component // and above
 	homes    []*home
 	recorded []interv.Component // components inside of blocks that slots read in clean runs
-	embed    *program
-	block    map[int]*program // by kind
-	finish   *program
+	embed    *programs.Program
+	block    map[int]*programs.Program // by kind
+	finish   *programs.Program
 	stream   shapes.Shape               // [rows, columns, d]
 	nothing  map[[3]int]*tensors.Tensor // indices of one number
 	zero     map[string]*tensors.Tensor
@@ -80,7 +81,7 @@ func newPacked(j *job) (*packed, string, error) {
 	if why != "" {
 		return nil, why, nil
 	}
-	p := &packed{job: j, blocks: blocks, block: map[int]*program{}, nothing: map[[3]int]*tensors.Tensor{}, zero: map[string]*tensors.Tensor{}}
+	p := &packed{job: j, blocks: blocks, block: map[int]*programs.Program{}, nothing: map[[3]int]*tensors.Tensor{}, zero: map[string]*tensors.Tensor{}}
 	p.input, p.output = blocks.Stream()
 	if err := p.announced(); err != nil {
 		return nil, "", err
@@ -135,7 +136,7 @@ func (p *packed) announced() error {
 			return a.Value
 		})
 	}
-	return scratch(p.backend, func(b *builder) {
+	return programs.Scratch(p.backend, func(b *programs.Builder) {
 		weights := p.outer(b)
 		x := p.blocks.Embed(weights, p.packedInputs(b, 1, 1), p.columnsOf(b, 1, 1), noting(&p.embedded))
 		p.stream = x.Shape().Clone()
@@ -201,39 +202,39 @@ func (p *packed) segments() []segment {
 }
 
 // outer adds the weights that are in no block.
-func (p *packed) outer(b *builder) interv.Nodes {
+func (p *packed) outer(b *programs.Builder) interv.Nodes {
 	return p.weights(b, "outer", p.blocks.OuterWeights())
 }
 
-func (p *packed) weights(b *builder, prefix string, names []string) interv.Nodes {
+func (p *packed) weights(b *programs.Builder, prefix string, names []string) interv.Nodes {
 	nodes := interv.Nodes{}
 	for i, name := range names {
-		nodes[name] = b.input(fmt.Sprintf("%s %d", prefix, i), p.model.Weights().Tensor(name).Shape())
+		nodes[name] = b.Input(fmt.Sprintf("%s %d", prefix, i), p.model.Weights().Tensor(name).Shape())
 	}
 	return nodes
 }
 
-func (p *packed) feedWeights(f feed, prefix string, names []string) {
+func (p *packed) feedWeights(f programs.Feed, prefix string, names []string) {
 	for i, name := range names {
 		f[fmt.Sprintf("%s %d", prefix, i)] = p.model.Weights().Tensor(name)
 	}
 }
 
 // packedInputs adds the model's inputs, in columns.
-func (p *packed) packedInputs(b *builder, rows, columns int) interv.Nodes {
+func (p *packed) packedInputs(b *programs.Builder, rows, columns int) interv.Nodes {
 	nodes := interv.Nodes{}
 	for name, t := range p.Base {
 		if name != interv.AttentionMask && name != interv.PositionIDs {
-			nodes[name] = b.input("input "+name, shapes.Make(t.DType(), append([]int{rows, columns}, t.Shape().Dimensions[2:]...)...))
+			nodes[name] = b.Input("input "+name, shapes.Make(t.DType(), append([]int{rows, columns}, t.Shape().Dimensions[2:]...)...))
 		}
 	}
 	return nodes
 }
 
 // columnsOf adds what says where columns are.
-func (p *packed) columnsOf(b *builder, rows, columns int) interv.Columns {
-	return interv.Columns{Column: b.index("column", rows, columns), Position: b.index("position", rows, columns),
-		Segment: b.index("segment", rows, columns), Start: b.index("start", rows, columns), Length: b.index("length", rows, 1)}
+func (p *packed) columnsOf(b *programs.Builder, rows, columns int) interv.Columns {
+	return interv.Columns{Column: b.Index("column", rows, columns), Position: b.Index("position", rows, columns),
+		Segment: b.Index("segment", rows, columns), Start: b.Index("start", rows, columns), Length: b.Index("length", rows, 1)}
 }
 
 // compile builds all programs and starts to compile them side by side. What is wrong with one is known before anything runs.
@@ -241,14 +242,14 @@ func (p *packed) compile() (err error) {
 	p.stream = shapes.Make(p.stream.DType, p.rows, p.columns, p.stream.Dim(-1))
 	for block := range p.blocks.Blocks() {
 		if kind := p.blocks.Kind(block); p.block[kind] == nil && err == nil {
-			p.block[kind], err = compile(p.backend, fmt.Sprintf("block %d", kind), func(b *builder) []*Node { return p.buildBlock(b, kind) })
+			p.block[kind], err = programs.Compile(p.backend, fmt.Sprintf("block %d", kind), func(b *programs.Builder) []*Node { return p.buildBlock(b, kind) })
 		}
 	}
 	if err == nil {
-		p.finish, err = compile(p.backend, "finish", p.buildFinish)
+		p.finish, err = programs.Compile(p.backend, "finish", p.buildFinish)
 	}
 	if err == nil {
-		p.embed, err = compile(p.backend, "embedding", p.buildEmbedding)
+		p.embed, err = programs.Compile(p.backend, "embedding", p.buildEmbedding)
 	}
 	if err != nil {
 		p.finalize()
@@ -257,7 +258,7 @@ func (p *packed) compile() (err error) {
 }
 
 // programs are those that have been built.
-func (p *packed) programs() (list []*program) {
+func (p *packed) programs() (list []*programs.Program) {
 	for _, q := range append(slices.Collect(maps.Values(p.block)), p.finish, p.embed) {
 		if q != nil {
 			list = append(list, q)
@@ -269,10 +270,9 @@ func (p *packed) programs() (list []*program) {
 // finalize gives the programs back; a run after it compiles them anew.
 func (p *packed) finalize() {
 	for _, q := range p.programs() {
-		<-q.compiled
-		q.graph.Finalize()
+		q.Finalize()
 	}
-	p.embed, p.block, p.finish = nil, map[int]*program{}, nil
+	p.embed, p.block, p.finish = nil, map[int]*programs.Program{}, nil
 }
 
 // flops are the operations that a sweep cannot do without: products with the weights of blocks, in clean runs and segments, the last block's
@@ -309,7 +309,7 @@ type editor struct {
 	columns interv.Columns
 }
 
-func (p *packed) editor(b *builder, homes []*home, columns interv.Columns) *editor {
+func (p *packed) editor(b *programs.Builder, homes []*home, columns interv.Columns) *editor {
 	e := &editor{packed: p, edits: map[interv.Component][]func(*Node) *Node{}, written: map[interv.Component]*Node{}, columns: columns}
 	for _, h := range homes {
 		e.edits[h.at] = append(e.edits[h.at], e.edit(b, h))
@@ -336,22 +336,22 @@ func (p *packed) grid(heads int) []int {
 }
 
 // edit adds the inputs of a home and returns what it does to an activation.
-func (e *editor) edit(b *builder, h *home) func(value *Node) *Node {
-	hit := b.index("hit "+h.name, e.grid(h.sites.Heads)...)
+func (e *editor) edit(b *programs.Builder, h *home) func(value *Node) *Node {
+	hit := b.Index("hit "+h.name, e.grid(h.sites.Heads)...)
 	v := interv.Values{Parameters: interv.Nodes{}}
 	for name, t := range h.parameters {
-		v.Parameters[name] = b.input("parameter "+name+" "+h.name, t.Shape())
+		v.Parameters[name] = b.Input("parameter "+name+" "+h.name, t.Shape())
 	}
 	var table, selected, masks *Node
 	switch {
 	case h.tables != nil:
-		table = b.input("table "+h.name, h.anyTable().Shape())
+		table = b.Input("table "+h.name, h.anyTable().Shape())
 	case h.readsRun():
-		table = Reshape(b.input("read "+h.name, e.readShape(h.slot)), -1, h.sites.Width)
+		table = Reshape(b.Input("read "+h.name, e.readShape(h.slot)), -1, h.sites.Width)
 	}
 	if e.selects(h.slot) {
-		selected = b.index("selected "+h.name, e.rows, e.layout.columns)
-		masks = b.input("masks "+h.name, shapes.Make(e.model.Weights().ResultDType(), len(e.masks(h.slot)), h.features))
+		selected = b.Index("selected "+h.name, e.rows, e.layout.columns)
+		masks = b.Input("masks "+h.name, shapes.Make(e.model.Weights().ResultDType(), len(e.masks(h.slot)), h.features))
 	}
 	return func(value *Node) *Node {
 		hit, selected := hit, selected
@@ -415,7 +415,7 @@ func (j *job) masks(s *slot) [][]int {
 	return lists
 }
 
-func (p *packed) buildEmbedding(b *builder) []*Node {
+func (p *packed) buildEmbedding(b *programs.Builder) []*Node {
 	columns := p.columnsOf(b, p.rows, p.columns)
 	e := p.editor(b, p.homesOf(true, false), columns)
 	x := p.blocks.Embed(p.outer(b), p.packedInputs(b, p.rows, p.columns), columns, e.tap())
@@ -427,24 +427,24 @@ func (p *packed) buildEmbedding(b *builder) []*Node {
 }
 
 // enter adds the inputs of a block: its weights, and the stream that it reads, where some columns enter from the clean run.
-func (p *packed) enter(b *builder, kind int) (weights interv.Nodes, x *Node, c interv.Columns) {
+func (p *packed) enter(b *programs.Builder, kind int) (weights interv.Nodes, x *Node, c interv.Columns) {
 	weights = p.weights(b, "weight", p.blocks.BlockWeights(kind))
-	x = b.input("stream", p.stream)
-	clean := Reshape(b.input("clean", p.stream), -1, p.stream.Dim(-1))
-	enter := b.index("enter", p.rows, p.columns)
+	x = b.Input("stream", p.stream)
+	clean := Reshape(b.Input("clean", p.stream), -1, p.stream.Dim(-1))
+	enter := b.Index("enter", p.rows, p.columns)
 	c = p.columnsOf(b, p.rows, p.columns)
-	x = Where(GreaterOrEqual(enter, ScalarZero(b.graph, dtypes.Int32)), Gather(clean, ExpandDims(MaxScalar(enter, 0), -1)), x)
+	x = Where(GreaterOrEqual(enter, ScalarZero(b.Graph, dtypes.Int32)), Gather(clean, ExpandDims(MaxScalar(enter, 0), -1)), x)
 
 	keys, values := p.blocks.KeyShapes(kind, p.rows, p.columns)
-	base := ExpandDims(b.index("base", p.rows), -1)
-	c.Keys, c.Values = Gather(b.input("keys", keys), base), Gather(b.input("values", values), base)
-	real := b.index("real", p.rows, p.columns)
-	c.Real = GreaterThan(real, ScalarZero(b.graph, dtypes.Int32))
+	base := ExpandDims(b.Index("base", p.rows), -1)
+	c.Keys, c.Values = Gather(b.Input("keys", keys), base), Gather(b.Input("values", values), base)
+	real := b.Index("real", p.rows, p.columns)
+	c.Real = GreaterThan(real, ScalarZero(b.Graph, dtypes.Int32))
 	return weights, x, c
 }
 
 // buildBlock returns the stream above, keys and values, and what is recorded.
-func (p *packed) buildBlock(b *builder, kind int) []*Node {
+func (p *packed) buildBlock(b *programs.Builder, kind int) []*Node {
 	weights, x, c := p.enter(b, kind)
 	e := p.editor(b, p.homesOf(false, false), c)
 	above, keys, values := p.blocks.Block(weights, kind, x, c, e.tap())
@@ -452,7 +452,7 @@ func (p *packed) buildBlock(b *builder, kind int) []*Node {
 	for _, component := range p.recorded {
 		value := e.written[component]
 		if value == nil { // blocks of this kind have no such component
-			value = ScalarZero(b.graph, p.stream.DType)
+			value = ScalarZero(b.Graph, p.stream.DType)
 		}
 		results = append(results, value)
 	}
@@ -470,17 +470,17 @@ func (p *packed) logitsShape() shapes.Shape {
 }
 
 // buildFinish returns the metric, [rows · reads], and, if it reads the clean run, the logits.
-func (p *packed) buildFinish(b *builder) []*Node {
+func (p *packed) buildFinish(b *programs.Builder) []*Node {
 	weights, x, c := p.enter(b, p.blocks.Kind(p.blocks.Blocks()-1))
 	if p.layout.reads < p.columns {
-		c.Reads = b.index("reads", p.rows, p.layout.reads)
+		c.Reads = b.Index("reads", p.rows, p.layout.reads)
 	}
 	e := p.editor(b, p.homesOf(false, true), c)
 	x, _, _ = p.blocks.Block(weights, p.blocks.Kind(p.blocks.Blocks()-1), x, c, e.tap())
 	count := p.rows * p.layout.reads
 	data := interv.Nodes{}
 	for name, t := range p.reading.Data {
-		data[name] = b.input("data "+name, shapes.Make(t.DType(), append([]int{count}, t.Shape().Dimensions[1:]...)...))
+		data[name] = b.Input("data "+name, shapes.Make(t.DType(), append([]int{count}, t.Shape().Dimensions[1:]...)...))
 	}
 	if name := interv.TokenData(p.Metric); name != "" { // no other logits are computed
 		tokens := Reshape(data[name], p.rows, p.layout.reads, -1)
@@ -491,8 +491,8 @@ func (p *packed) buildFinish(b *builder) []*Node {
 	if !interv.ReadsClean(p.Metric) {
 		return []*Node{p.oneNumber(p.reading.Of(in))}
 	}
-	clean := b.input("clean logits", p.logitsShape())
-	in.Clean = Gather(clean, ExpandDims(b.index("clean row", count), -1))
+	clean := b.Input("clean logits", p.logitsShape())
+	in.Clean = Gather(clean, ExpandDims(b.Index("clean row", count), -1))
 	return []*Node{p.oneNumber(p.reading.Of(in)), in.Logits}
 }
 

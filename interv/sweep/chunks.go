@@ -6,6 +6,7 @@ import (
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/programs"
 	"github.com/govene/govene/interv"
 )
 
@@ -21,16 +22,16 @@ type clean struct {
 
 // free gives everything back.
 func (c *clean) free() {
-	free(c.streams...)
-	free(c.keys...)
-	free(c.values...)
+	programs.Free(c.streams...)
+	programs.Free(c.keys...)
+	programs.Free(c.values...)
 	for _, t := range c.embedded {
-		free(t)
+		programs.Free(t)
 	}
 	for _, list := range c.recorded {
-		free(list...)
+		programs.Free(list...)
 	}
-	free(c.logits)
+	programs.Free(c.logits)
 }
 
 // at is the activation of a component, in a layer, of clean runs.
@@ -57,7 +58,7 @@ func (p *packed) filled(value int, dimensions ...int) *tensors.Tensor {
 	}
 	key := [3]int{value, len(dimensions), size}
 	if p.nothing[key] == nil {
-		p.nothing[key] = int32s(slices.Repeat([]int{value}, size), dimensions...)
+		p.nothing[key] = programs.Int32s(slices.Repeat([]int{value}, size), dimensions...)
 	}
 	return p.nothing[key]
 }
@@ -73,7 +74,7 @@ func (p *packed) zeros(shape shapes.Shape) *tensors.Tensor {
 
 // plan is the indices of one chunk.
 type plan struct {
-	columns feed           // what says where columns are, and the inputs
+	columns programs.Feed  // what says where columns are, and the inputs
 	enter   map[int][]int  // of blocks that columns enter at
 	hits    map[site][]int // of homes, in blocks
 	chosen  map[site][]int // the list of features of each column there
@@ -119,7 +120,7 @@ func (p *packed) arrange(c *clean, rows chunk) *plan {
 		}
 	}
 	a.columns = p.place(a.rows, column, segments, start, count)
-	a.columns["base"] = int32s(p.rowsOf(c, a.rows), count)
+	a.columns["base"] = programs.Int32s(p.rowsOf(c, a.rows), count)
 	if rows.entry() < 0 {
 		p.inputsAt(a.columns, a.rows, column, count)
 	}
@@ -170,7 +171,7 @@ func (p *packed) hit(a *plan, c *clean, patch patch, s placed, r int) {
 }
 
 // place feeds where columns are: rows of pairs, those from so many on of sources.
-func (p *packed) place(pairs, column, segments, start []int, sources int) feed {
+func (p *packed) place(pairs, column, segments, start []int, sources int) programs.Feed {
 	count, n := p.rows, p.layout.columns
 	position, real, length := make([]int, count*n), make([]int, count*n), make([]int, count)
 	for r, pair := range pairs {
@@ -191,8 +192,8 @@ func (p *packed) place(pairs, column, segments, start []int, sources int) feed {
 			}
 		}
 	}
-	return feed{"column": int32s(column, count, n), "position": int32s(position, count, n), "segment": int32s(segments, count, n),
-		"start": int32s(start, count, n), "real": int32s(real, count, n), "length": int32s(length, count, 1)}
+	return programs.Feed{"column": programs.Int32s(column, count, n), "position": programs.Int32s(position, count, n), "segment": programs.Int32s(segments, count, n),
+		"start": programs.Int32s(start, count, n), "real": programs.Int32s(real, count, n), "length": programs.Int32s(length, count, 1)}
 }
 
 // rowsOf are the rows of the clean runs of pairs.
@@ -205,7 +206,7 @@ func (p *packed) rowsOf(c *clean, pairs []int) []int {
 }
 
 // inputsAt are those of the model, at columns of pairs; source for the sources of the rows from so many on.
-func (p *packed) inputsAt(f feed, pairs, column []int, sources int) {
+func (p *packed) inputsAt(f programs.Feed, pairs, column []int, sources int) {
 	n := p.layout.columns
 	for name, t := range p.Base {
 		if name == interv.AttentionMask || name == interv.PositionIDs {

@@ -226,7 +226,7 @@ func (p *Plan) runPacked(ctx context.Context, out *collector, stats *Stats) erro
 	err := p.packed.run(ctx, out)
 	for _, q := range p.packed.programs() {
 		stats.Programs++
-		stats.Compiling += q.waited
+		stats.Compiling += q.Waited
 	}
 	if stats.Running = time.Since(begun) - stats.Compiling; err == nil && out.first == 0 {
 		rates.Store(p.backend.Name(), 2*p.packed.costs.multiplications*p.packed.cost(p.packed.costs)/stats.Running.Seconds())

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/programs"
 	"github.com/govene/govene/interv"
 )
 
@@ -144,7 +145,7 @@ func (p *packed) clean(pairs []int) (c *clean, values []float64, err error) {
 	if err == nil && interv.ReadsClean(p.Metric) {
 		c.logits = logits
 		values, logits, err = p.runFinish(c, a, c.streams[p.blocks.Blocks()-1])
-		free(logits)
+		programs.Free(logits)
 	}
 	return c, values, err
 }
@@ -165,7 +166,7 @@ func (p *packed) chunk(c *clean, rows chunk) (values []float64, err error) {
 	}
 	release := func() {
 		if !slices.Contains(c.streams, x) {
-			free(x)
+			programs.Free(x)
 		}
 	}
 	for block := entry; block < p.blocks.Blocks()-1; block++ {
@@ -175,19 +176,19 @@ func (p *packed) chunk(c *clean, rows chunk) (values []float64, err error) {
 			return nil, err
 		}
 		x = results[0]
-		free(results[1:]...)
+		programs.Free(results[1:]...)
 	}
 	values, logits, err := p.runFinish(c, a, x)
 	release()
-	free(logits)
+	programs.Free(logits)
 	return values, err
 }
 
 func (p *packed) runEmbedding(c *clean, a *plan, keep map[interv.Component]*tensors.Tensor) (*tensors.Tensor, error) {
-	f := a.columns.with(nil)
+	f := a.columns.With(nil)
 	p.feedWeights(f, "outer", p.blocks.OuterWeights())
 	p.feedHomes(f, c, a, p.homesOf(true, false), -1)
-	results, err := p.embed.run(f)
+	results, err := p.embed.Run(f)
 	if err != nil {
 		return nil, err
 	}
@@ -195,17 +196,17 @@ func (p *packed) runEmbedding(c *clean, a *plan, keep map[interv.Component]*tens
 		if keep != nil {
 			keep[component] = results[1+i]
 		} else {
-			free(results[1+i])
+			programs.Free(results[1+i])
 		}
 	}
 	return results[0], nil
 }
 
 // feedBlock feeds a block.
-func (p *packed) feedBlock(c *clean, a *plan, block int, x *tensors.Tensor) feed {
-	f := a.columns.with(feed{"stream": x, "clean": c.streams[min(block, len(c.streams)-1)], "enter": p.none(p.rows, p.layout.columns)})
+func (p *packed) feedBlock(c *clean, a *plan, block int, x *tensors.Tensor) programs.Feed {
+	f := a.columns.With(programs.Feed{"stream": x, "clean": c.streams[min(block, len(c.streams)-1)], "enter": p.none(p.rows, p.layout.columns)})
 	if a.enter[block] != nil {
-		f["enter"] = int32s(a.enter[block], p.rows, p.layout.columns)
+		f["enter"] = programs.Int32s(a.enter[block], p.rows, p.layout.columns)
 	}
 	p.feedWeights(f, "weight", p.blocks.BlockWeights(block))
 	if block < len(c.keys) {
@@ -220,17 +221,17 @@ func (p *packed) feedBlock(c *clean, a *plan, block int, x *tensors.Tensor) feed
 func (p *packed) runBlock(c *clean, a *plan, block int, x *tensors.Tensor) ([]*tensors.Tensor, error) {
 	f := p.feedBlock(c, a, block, x)
 	p.feedHomes(f, c, a, p.homesOf(false, false), block)
-	return p.block[p.blocks.Kind(block)].run(f)
+	return p.block[p.blocks.Kind(block)].Run(f)
 }
 
 // feedHomes feeds what homes do in a block.
-func (p *packed) feedHomes(f feed, c *clean, a *plan, homes []*home, block int) {
+func (p *packed) feedHomes(f programs.Feed, c *clean, a *plan, homes []*home, block int) {
 	for _, h := range homes {
 		where := site{h, block}
 		grid := p.grid(h.sites.Heads)
 		f["hit "+h.name] = p.none(grid...)
 		if a.hits[where] != nil {
-			f["hit "+h.name] = int32s(a.hits[where], grid...)
+			f["hit "+h.name] = programs.Int32s(a.hits[where], grid...)
 		}
 		for name, t := range h.parameters {
 			f["parameter "+name+" "+h.name] = t
@@ -256,7 +257,7 @@ func (p *packed) feedHomes(f feed, c *clean, a *plan, homes []*home, block int) 
 		if p.selects(h.slot) {
 			f["selected "+h.name], f["masks "+h.name] = p.filled(0, p.rows, p.layout.columns), p.maskTable(h.slot)
 			if a.chosen[where] != nil {
-				f["selected "+h.name] = int32s(a.chosen[where], p.rows, p.layout.columns)
+				f["selected "+h.name] = programs.Int32s(a.chosen[where], p.rows, p.layout.columns)
 			}
 		}
 	}
@@ -286,7 +287,7 @@ func (p *packed) runFinish(c *clean, a *plan, x *tensors.Tensor) (values []float
 	f := p.feedBlock(c, a, last, x)
 	p.feedHomes(f, c, a, p.homesOf(false, true), last)
 	p.feedWeights(f, "outer", p.blocks.OuterWeights())
-	f["reads"] = int32s(a.reads, p.rows, p.layout.reads)
+	f["reads"] = programs.Int32s(a.reads, p.rows, p.layout.reads)
 	for name, t := range p.reading.Data {
 		f["data "+name] = rowsOf(t, a.pairs)
 	}
@@ -298,9 +299,9 @@ func (p *packed) runFinish(c *clean, a *plan, x *tensors.Tensor) (values []float
 		for i := range rows {
 			rows[i] *= p.layout.reads
 		}
-		f["clean row"] = int32s(rows, len(rows))
+		f["clean row"] = programs.Int32s(rows, len(rows))
 	}
-	results, err := p.finish.run(f)
+	results, err := p.finish.Run(f)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -308,6 +309,6 @@ func (p *packed) runFinish(c *clean, a *plan, x *tensors.Tensor) (values []float
 		logits = results[1]
 	}
 	values = float64s(results[0])
-	free(results[0])
+	programs.Free(results[0])
 	return values, logits, nil
 }
