@@ -53,7 +53,7 @@ type Columns struct {
 	Start    *Node // [rows, columns] int32: the first column of its segment
 	Length   *Node // [rows, 1] int32: the largest position of the row's sequence that is not padding, plus 1
 
-	Keys, Values *Node // of the row's base in this block, [rows, key and value heads, base columns, width]
+	Keys, Values *Node // of the row's base in this block, [rows, key and value heads, base columns, width]; nil if there is no base, as Real then is
 	Real         *Node // [rows, base columns] bool: which columns of the base are not padding
 
 	Reads *Node // [rows, reads] int32: the columns whose streams are wanted above the block; nil for all

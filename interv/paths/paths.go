@@ -23,6 +23,13 @@
 // That is path patching as in Wang et al., "Interpretability in the Wild" (2022), who compute MLPs anew, and Goldowsky-Dill et al.,
 // "Localizing Model Behavior with Path Patching" (2023), who do not. It is exact, in models with norms of the sum, too: nothing is
 // linearized.
+//
+// # How it is computed
+//
+// A model that is made of blocks ([interv.Blocks]) runs base and source once. What is kept is put in the place of what would compute it, so that
+// from a sender to the receivers no more is computed than what it sends and what they read; the run that receivers are put into begins at the
+// lowest of them. Of each part of a block that this takes there is one compiled program, whatever the layer. Other models run twice for each path,
+// patched.
 package paths
 
 import (
@@ -145,7 +152,8 @@ type job struct {
 	senders   []sender
 	places    []place // what may be patched in the first run of a path: senders' sites, and those that are kept as they are
 	receivers []place
-	longest   int // the pair with most positions that are not padding
+	longest   int  // the pair with most positions that are not padding
+	inBatches bool // even if the model is made of blocks
 }
 
 // sender is a sender in each pair.
@@ -153,6 +161,14 @@ type sender struct {
 	sweep.Cell
 	heads     []int
 	positions [][]int // [pair][position]
+}
+
+// entry is the first layer that the sender changes, -1 for what is below all.
+func (s sender) entry() int {
+	if s.Component == transformer.Embedding {
+		return -1
+	}
+	return s.Layer
 }
 
 // place is a site at which runs of paths are patched.

@@ -202,17 +202,74 @@ func TestPathsToAllReadersArePatches(t *testing.T) {
 	}
 }
 
-// Senders that are not listed are all heads below the receivers, in the order of layers and heads; three programs do them all.
+// Senders that are not listed are all heads below the receivers, in the order of layers and heads; as many programs do them all as a block has parts.
 func TestAllHeads(t *testing.T) {
 	m, p := model(t, "gpt2"), asked()
 	p.Receivers = []paths.Receiver{{Layer: 2, Component: transformer.HeadValueOutput, Heads: []int{0}}, {Layer: 1, Component: transformer.MLPInput}}
 	result := paths.MustRun(engine, m, p)
-	if len(result.Values) != 6 || result.Cells[4].Layer != 1 || result.Cells[4].Heads[0] != 1 || result.Stats.Programs != 3 {
+	if len(result.Values) != 6 || result.Cells[4].Layer != 1 || result.Cells[4].Heads[0] != 1 || result.Stats.Programs != 5 {
 		t.Errorf("got %d cells in %d programs: %v", len(result.Values), result.Stats.Programs, result.Cells)
 	}
 	for _, i := range []int{0, 4} {
 		p.Senders = result.Cells[i : i+1]
 		same(t, "alone", paths.MustRun(engine, m, p).Values, result.Values[i:i+1])
+	}
+}
+
+// A model's blocks, run one by one with all that is kept put in, come to the numbers of whole runs in which it is patched, whatever sends and
+// receives.
+func TestPlansAgree(t *testing.T) {
+	senders := []interv.Component{transformer.HeadAttentionValueOutput, transformer.AttentionValueOutput, transformer.AttentionOutput, transformer.MLPOutput, transformer.Embedding}
+	receivers := []interv.Component{transformer.BlockInput, transformer.AttentionInput, transformer.QueryOutput, transformer.HeadQueryOutput, transformer.HeadKeyOutput,
+		transformer.ValueOutput, transformer.ResidualMiddle, transformer.MLPInput, transformer.BlockOutput, transformer.FinalNorm}
+	for family := range families {
+		t.Run(family, func(t *testing.T) {
+			skipLong(t, true)
+			m, random, tried := model(t, family), rand.New(rand.NewPCG(3, 9)), 0
+			for range 12 {
+				p := asked()
+				p.ThroughMLPs = random.IntN(2) == 0
+				if random.IntN(3) == 0 {
+					p.Metric, p.ReadAt = metric.KL{}, [][]int{{3}}
+				}
+				for _, at := range random.Perm(len(receivers))[:1+random.IntN(2)] {
+					r := paths.Receiver{Component: receivers[at], Layer: 1 + random.IntN(2)}
+					if r.Component == transformer.FinalNorm {
+						r.Layer = 0
+					}
+					if r.Component == transformer.HeadKeyOutput {
+						r.Heads = []int{1}
+					}
+					p.Receivers = append(p.Receivers, r)
+				}
+				for range 1 + random.IntN(4) {
+					cell := sweep.Cell{Component: senders[random.IntN(len(senders))], Layer: random.IntN(2) * random.IntN(2)}
+					switch {
+					case cell.Component == transformer.Embedding:
+						cell.Layer = 0
+					case cell.Component == transformer.HeadAttentionValueOutput:
+						cell.Heads = []int{random.IntN(3)}
+					}
+					if random.IntN(2) == 0 {
+						cell.Place = sweep.At(-1 - random.IntN(4))[0]
+					}
+					p.Senders = append(p.Senders, cell)
+				}
+				got, err := paths.Run(context.Background(), engine, m, p)
+				want, refused := paths.RunInBatches(engine, m, p)
+				if (err == nil) != (refused == nil) {
+					t.Fatalf("%+v: got error %v, wanted %v", p, err, refused)
+				}
+				if err == nil {
+					tried++
+					same(t, fmt.Sprintf("from %v to %v", p.Senders, p.Receivers), got.Values, want.Values)
+					same(t, "clean", [][]float64{got.Base, got.Source}, [][]float64{want.Base, want.Source})
+				}
+			}
+			if tried < 5 {
+				t.Errorf("only %d were possible", tried)
+			}
+		})
 	}
 }
 

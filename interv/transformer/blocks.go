@@ -124,24 +124,29 @@ type own struct {
 // packed prepares a run on columns.
 func (m *Model) packed(weights interv.Nodes, like *Node, c interv.Columns, tap *interv.Tap) *run {
 	s := &sequence{like: like, columns: c.Column, positions: c.Position, own: &own{Columns: c}, masks: map[int]*Node{}, rotations: map[string]rotation{}}
-	if c.Keys != nil {
-		s.layOut(c)
-	}
+	s.layOut(c)
 	return &run{Model: m, weights: weights, tap: tap, sequence: s}
 }
 
-// layOut says which keys there are: the columns' own, then the base's.
+// layOut says which keys there are: the columns' own, then the base's, if there is one.
 func (s *sequence) layOut(c interv.Columns) {
-	rows, columns, base := c.Column.Shape().Dim(0), c.Column.Shape().Dim(1), c.Real.Shape().Dim(1)
-	s.keys = Concatenate([]*Node{c.Column, Iota(c.Column.Graph(), shapes.Make(dtypes.Int32, rows, base), 1)}, 1)
+	rows, columns := c.Column.Shape().Dim(0), c.Column.Shape().Dim(1)
 	between := func(x *Node, axis, keys int) *Node { return BroadcastToDims(ExpandDims(x, axis), rows, columns, keys) }
 	same := Equal(between(c.Segment, -1, columns), between(c.Segment, 1, columns))
+	if s.keys, s.allowed = c.Column, same; c.Keys == nil {
+		return
+	}
+	base := c.Real.Shape().Dim(1)
+	s.keys = Concatenate([]*Node{c.Column, Iota(c.Column.Graph(), shapes.Make(dtypes.Int32, rows, base), 1)}, 1)
 	before := LessThan(Iota(c.Column.Graph(), shapes.Make(dtypes.Int32, rows, columns, base), 2), between(c.Start, -1, base))
 	s.allowed = Concatenate([]*Node{same, LogicalAnd(before, between(c.Real, 1, base))}, 2)
 }
 
-// join puts the base's keys and values behind those of the columns.
+// join puts the base's keys and values, if there is one, behind those of the columns.
 func (s *sequence) join(keys, values *Node) (*Node, *Node) {
 	s.own.keys, s.own.values = keys, values
+	if s.own.Keys == nil {
+		return keys, values
+	}
 	return Concatenate([]*Node{keys, s.own.Keys}, 2), Concatenate([]*Node{values, s.own.Values}, 2)
 }
