@@ -180,6 +180,9 @@ func (t *gradientTask) key() string {
 	return fmt.Sprintf("gradient %d of model %t %s ", t.id, t.ofModel, t.frozen)
 }
 
+// readsMetricsAlone is so of the gradient of a metric.
+func (t *gradientTask) readsMetricsAlone() bool { return t.measure != nil }
+
 // reads are the sites at which activations are differentiated.
 func (t *gradientTask) reads() []Site { return t.sites }
 

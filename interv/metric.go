@@ -264,10 +264,24 @@ type boundReading struct {
 	rows *tensors.Tensor // nil where the output has no positions
 }
 
+// readers are, of readings, the first ones of those that read the same rows whatever a call says: all that read the last positions do.
+func (b *bound) readers() (first []int) {
+	last := -1
+	for i, r := range b.readings {
+		if r.At == nil && last < 0 {
+			last = i
+		}
+		if first = append(first, i); r.At == nil {
+			first[i] = last
+		}
+	}
+	return first
+}
+
 // appendMetrics adds what of the metrics decides the program.
 func (b *bound) appendMetrics(text []byte) []byte {
 	for _, r := range b.readings {
-		text = append(text, fmt.Sprintf(" metric %q %T %q %q", r.title(), r.Metric, r.Metric.Name(), r.Metric.Key())...)
+		text = append(text, fmt.Sprintf(" metric %q %T %q %q %t", r.title(), r.Metric, r.Metric.Name(), r.Metric.Key(), r.At == nil)...)
 		text = appendShapes(text, r.Data)
 	}
 	return text
@@ -282,20 +296,16 @@ func (b *bound) readsClean() bool {
 	return clean
 }
 
-// metrics adds the metrics of an outcome to the graph: for each its value and, where the call asks for the base, that of the clean run.
-func (build *builder) metrics(o Outcome, clean *Node) (results []*Node) {
+// metrics adds the metrics of a run to the graph and to its outcome: for each its value and, where the call asks for the base, that of the
+// clean run.
+func (build *builder) metrics(o Outcome, rows *outputRows, run, clean output) (results []*Node) {
 	names := build.call.metricNames()
 	for i, r := range build.call.readings {
 		data := build.inputs(fmt.Sprintf("metric %d", i), r.Data, func(e *execution) Inputs { return e.readings[i].Data })
-		rows := func(x *Node) *Node { return x }
-		if r.rows != nil {
-			index := build.parameter(fmt.Sprintf("metric %d rows", i), r.rows.Shape(), func(e *execution) *tensors.Tensor { return e.readings[i].rows })
-			rows = func(x *Node) *Node { return gatherRows(rowsOf(x), index) }
-		}
-		in := Rows{Logits: rows(o.Output), Data: data}
+		in := Rows{Logits: rows.read(i, run), Data: data}
 		var base *Node
 		if build.call.call.WithBase || ReadsClean(r.Metric) {
-			base = rows(clean)
+			base = rows.read(i, clean)
 		}
 		if ReadsClean(r.Metric) {
 			in.Clean = base
@@ -308,6 +318,67 @@ func (build *builder) metrics(o Outcome, clean *Node) (results []*Node) {
 		}
 	}
 	return results
+}
+
+// outputRows are the rows of the model's output, [batch · positions, …], that metrics read.
+type outputRows struct {
+	of    []*Node // for each metric, [batch] int32; nil where the output has no positions
+	first []int   // for each metric, where its rows begin among all that are read
+	all   *Node   // [reads, 1]: all that are read; nil if the program has the whole output
+}
+
+// readRows adds the rows that metrics read to the graph, whole telling whether the program needs the output at all positions, too.
+func (build *builder) readRows(whole bool) *outputRows {
+	b, out := build.call, &outputRows{}
+	var distinct []*Node
+	begins, extent := 0, b.base().extent
+	for i, k := range b.readers() {
+		switch {
+		case b.readings[i].rows == nil:
+			out.of, out.first, whole = append(out.of, nil), append(out.first, 0), true
+		case k < i:
+			out.of, out.first = append(out.of, out.of[k]), append(out.first, out.first[k])
+		default:
+			rows := build.parameter(fmt.Sprintf("metric %d rows", i), b.readings[i].rows.Shape(), func(e *execution) *tensors.Tensor { return e.readings[i].rows })
+			distinct = append(distinct, rows)
+			out.of, out.first = append(out.of, rows), append(out.first, begins)
+			begins += extent.Batch
+		}
+	}
+	if !whole && begins > 0 && begins < extent.Batch*extent.Positions {
+		out.all = ExpandDims(Concatenate(distinct, 0), -1)
+	}
+	return out
+}
+
+// tap is a tap for a run of which these rows are read.
+func (out *outputRows) tap(tap *Tap) *Tap {
+	if out.all != nil {
+		if tap == nil {
+			tap = NewTap(func(_ *Tap, a Activation) *Node { return a.Value })
+		}
+		tap.reads = out.all
+	}
+	return tap
+}
+
+// read are the rows of a run's output that a metric reads, [batch, logits].
+func (out *outputRows) read(metric int, r output) *Node {
+	index := out.of[metric]
+	switch {
+	case index == nil:
+		return r.node
+	case r.picked:
+		first := out.first[metric]
+		return SliceAxis(rowsOf(r.node), 0, AxisRange(first, first+index.Shape().Dim(0)))
+	}
+	return gatherRows(rowsOf(r.node), index)
+}
+
+// output is the output of a run: at all positions, or at those alone that metrics read.
+type output struct {
+	node   *Node
+	picked bool
 }
 
 // metricNames are what the values of metrics are found by.

@@ -61,6 +61,9 @@ type weighted interface{ ofWeights() parameterValues }
 // resultKeeper is a task that may have no use for what the call returns.
 type resultKeeper interface{ keepsResult() bool }
 
+// metricTask is a task that may read no more of the outcome than its metrics.
+type metricTask interface{ readsMetricsAlone() bool }
+
 // siteReader is a task that reads activations of the base run.
 type siteReader interface{ reads() []Site }
 
@@ -178,27 +181,35 @@ func (build *builder) everything(t task) []*Node {
 			build.read = append(build.read, r)
 		}
 	}
-	outcome := Outcome{Parameters: Nodes{}, Metrics: Nodes{}}
+	wanted := len(b.readings) == 0 || b.call.WithOutput
+	measured, ok := t.(metricTask)
+	rows := build.readRows(wanted || t != nil && !(ok && measured.readsMetricsAlone()))
+	var run, clean output
 	for i, r := range runs {
-		outcome.Output = r.add(i == base)
+		run = r.add(i == base, rows)
+	}
+	if b.readsClean() {
+		tap := rows.tap(nil)
+		clean.node, _ = forward(iv.model, build.weights, runs[base].inputs, tap)
+		clean.picked = tap != nil && tap.picked
+	}
+	outcome := Outcome{Parameters: Nodes{}, Metrics: Nodes{}}
+	if rows.all == nil {
+		outcome.Output = run.node
+		if b.call.WithBase {
+			outcome.BaseOutput = clean.node
+		}
 	}
 	var results []*Node
 	keeper, ok := t.(resultKeeper)
 	kept := !ok || keeper.keepsResult()
-	if out.output = kept && (len(b.readings) == 0 || b.call.WithOutput); out.output {
-		results = append(results, outcome.Output)
-	}
-	var clean *Node
-	if b.readsClean() {
-		clean, _ = forward(iv.model, build.weights, runs[base].inputs, nil)
-	}
-	if b.call.WithBase {
-		outcome.BaseOutput = clean
+	if out.output = kept && wanted; out.output {
+		results = append(results, run.node)
 	}
 	if out.base = b.call.WithBase && out.output; out.base {
-		results = append(results, clean)
+		results = append(results, clean.node)
 	}
-	results = append(results, build.metrics(outcome, clean)...)
+	results = append(results, build.metrics(outcome, rows, run, clean)...)
 	for _, r := range runs {
 		r.checkFired()
 	}

@@ -67,10 +67,11 @@ func (r *run) edit(i int) *edit {
 // errStop ends the building of a source run once all that is read or edited in it has been announced.
 var errStop = fmt.Errorf("all sites announced")
 
-// add adds the run to the graph and returns the model's output; nil for a source, which ends with the deepest site that matters.
-func (r *run) add(whole bool) (output *Node) {
+// add adds the run to the graph and returns the model's output, at the rows that are read where these are all that is wanted; none for a
+// source, which ends with the deepest site that matters.
+func (r *run) add(whole bool, rows *outputRows) (out output) {
 	if r.open == 0 && !whole {
-		return nil
+		return out
 	}
 	var tap *Tap
 	if r.open > 0 {
@@ -92,10 +93,14 @@ func (r *run) add(whole bool) (output *Node) {
 			return a.Value
 		})
 	}
-	if err := guard(func() { output = r.build.forward(r.inputs, tap) }); err != nil && err != errStop {
+	if whole {
+		tap = rows.tap(tap)
+	}
+	if err := guard(func() { out.node = r.build.forward(r.inputs, tap) }); err != nil && err != errStop {
 		panic(err)
 	}
-	return output
+	out.picked = tap != nil && tap.picked
+	return out
 }
 
 func (r *run) settle(complete bool) {

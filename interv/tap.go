@@ -36,6 +36,8 @@ type Tap struct {
 	edit    func(tap *Tap, a Activation) *Node
 	batch   int   // rows of the batch before any joined; 0 until the first announcement
 	origins []int // of each joined row, the row of the original batch that it continues
+	reads   *Node // [reads, 1] int32: of batch · positions, those whose outputs are wanted; nil for all
+	picked  bool  // whether the model has picked them
 }
 
 // NewTap returns a tap that calls edit at every announcement, in network order, and hands its result to the model.
@@ -99,4 +101,15 @@ func (t *Tap) Rows(x *Node) *Node {
 	}
 	indices := ExpandDims(Const(x.Graph(), missing), -1)
 	return Concatenate([]*Node{x, Gather(x, indices)}, 0)
+}
+
+// Read picks, of what a model's head reads, [batch, positions, d], the positions whose outputs are wanted, [reads, 1, d]: where a program
+// reads the outputs of a few positions alone, the head computes no others. A model of which that is so passes what its head reads through it,
+// once; what it returns is then [reads, 1, outputs]. A nil tap returns x, as does one of a program that wants all outputs.
+func (t *Tap) Read(x *Node) *Node {
+	if t == nil || t.reads == nil || len(t.origins) > 0 {
+		return x
+	}
+	t.picked = true
+	return ExpandDims(Gather(rowsOf(x), t.reads), 1)
 }

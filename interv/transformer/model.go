@@ -49,9 +49,9 @@ func (m *Model) Forward(weights, inputs interv.Nodes, tap *interv.Tap) *Node {
 	r := m.newRun(weights, inputs, tap)
 	x := r.stream(inputs)
 	if m.config.classifier() {
-		x = r.lastReal(x)
+		return r.head(r.lastReal(x))
 	}
-	return r.head(x)
+	return r.head(tap.Read(x))
 }
 
 // run is one run of a model being added to a graph.
