@@ -56,7 +56,12 @@ func Scratch(backend compute.Backend, add func(b *Builder)) error {
 func Compile(backend compute.Backend, name string, add func(b *Builder) []*Node) (p *Program, err error) {
 	b := &Builder{Graph: NewGraph(backend, name)}
 	var results []*Node
-	if err = exceptions.TryCatch[error](func() { results = add(b) }); err != nil {
+	err = exceptions.TryCatch[error](func() {
+		results = add(b)
+		last := len(results) - 1
+		results[last] = Identity(results[last]) // in pure Go all parameters have to come before the last result
+	})
+	if err != nil {
 		return nil, err
 	}
 	p = &Program{backend: backend, graph: b.Graph, inputs: b.names, compiled: make(chan struct{})}

@@ -229,7 +229,7 @@ func (s *stack) enter(b *programs.Builder, kind int) (weights interv.Nodes, base
 // buildFirst is a block of the first run: all that is kept is the base's. It returns what receivers read, if they do, and the stream above.
 func (s *stack) buildFirst(b *programs.Builder, kind int, sends, receives bool) []*Node {
 	source := ExpandDims(b.Index("source", s.rows), -1)
-	tables, hits := map[interv.Component]*Node{}, map[interv.Component]*Node{} // inputs come before all results: pure Go wants them there
+	tables, hits := map[interv.Component]*Node{}, map[interv.Component]*Node{}
 	for _, c := range s.written {
 		if tables[c] = b.Input("written "+string(c), s.shapes[c]); sends && slices.Contains(s.senders, c) {
 			hits[c] = is(s.hits(b, "sends", c))
