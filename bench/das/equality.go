@@ -4,96 +4,43 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/gomlx/compute"
-	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/interv"
+	"github.com/govene/govene/interv/causal"
+	"github.com/govene/govene/interv/counterfactual"
 	"github.com/govene/govene/interv/das"
 	"github.com/govene/govene/interv/mlp"
 	"github.com/govene/govene/interv/training"
 )
 
-// Hierarchical equality: are two pairs of entities both equal, or both not? Entities are fresh random vectors of four numbers; whether a pair
-// is equal is drawn for each pair on its own with even chances, so that all four cases, the variables WX and YZ jointly, are as frequent.
-const entity = 4
+// Hierarchical equality: are two pairs of entities both equal, or both not? Entities are fresh random vectors of four numbers; all four
+// combinations of the variables WX and YZ are as frequent in every run. WX, YZ or both are intervened on, with even chances.
+var algorithm = sync.OnceValue(func() *causal.Model { return causal.MustHierarchicalEquality(1000) })
 
-// run draws the inputs of count runs and the values of both variables.
-func run(random *rand.Rand, count int) (flat []float32, equal [][2]bool) {
-	flat, equal = make([]float32, count*width), make([][2]bool, count)
-	for i := range count {
-		row := flat[i*width : (i+1)*width]
-		for k := range row {
-			row[k] = float32(random.NormFloat64())
-		}
-		for pair := range 2 {
-			if equal[i][pair] = random.IntN(2) == 1; equal[i][pair] {
-				first := row[2*pair*entity:]
-				copy(first[entity:2*entity], first[:entity])
-			}
-		}
-	}
-	return flat, equal
+func design(count int) causal.Design {
+	return causal.Design{Size: count, Balance: []string{"WX", "YZ"}}
 }
 
-func label(equal [2]bool) int {
-	if equal[0] == equal[1] {
-		return 1
-	}
-	return 0
-}
-
-func embeds(flat []float32) interv.Inputs {
-	return interv.Inputs{interv.InputsEmbeds: tensors.FromFlatDataAndDimensions(flat, len(flat)/width, 1, width)}
-}
-
-// counterfactuals intervene on WX, on YZ, or on both, with even chances.
-func counterfactuals(random *rand.Rand, count int) das.Data {
-	base, equal := run(random, count)
-	d := das.Data{Base: embeds(base), Labels: make([]int, count), BaseLabels: make([]int, count), SourceLabels: make([][]int, 2)}
-	which := make([]int, count)
-	after := make([][2]bool, count)
-	copy(after, equal)
-	for i := range which {
-		which[i], d.BaseLabels[i] = 1+random.IntN(3), label(equal[i])
-	}
-	for v := range 2 {
-		source, sourceEqual := run(random, count)
-		for i := range count {
-			if which[i]>>v&1 == 0 {
-				copy(source[i*width:(i+1)*width], base[i*width:(i+1)*width])
-				sourceEqual[i] = equal[i]
-			}
-			after[i][v] = sourceEqual[i][v]
-			d.SourceLabels[v] = append(d.SourceLabels[v], label(sourceEqual[i]))
-		}
-		d.Sources = append(d.Sources, embeds(source))
-	}
-	for i := range count {
-		d.Labels[i] = label(after[i])
-	}
+// factual is the design of runs without intervention.
+func factual(count int) causal.Design {
+	d := design(count)
+	d.Interventions = [][]string{nil}
 	return d
 }
 
-// labelled are runs with the labels of the network's own task.
-func labelled(random *rand.Rand, count int) interv.Call {
-	x, equal := run(random, count)
-	labels := make([]int32, count)
-	for i, e := range equal {
-		labels[i] = int32(label(e))
-	}
-	return interv.Call{Base: embeds(x), Labels: interv.Inputs{training.Label: tensors.FromFlatDataAndDimensions(labels, count)}}
-}
+func encoding() causal.Encoding[float32] { return causal.FreshEmbeddings(width/4).With(1, width) }
 
 // learned trains a network on fresh examples, and tells its accuracy on 100,000 others.
 func learned(engine compute.Backend, seed uint64, steps int) (*mlp.Model, float64) {
 	model := mlp.MustNewClassifier(mlp.Config{Layers: layers, Width: width, Activation: mlp.Relu}, seed)
-	fresh := func(random *rand.Rand) (interv.Call, error) { return labelled(random, 1024), nil }
-	result := training.MustRun(context.Background(), engine, model, training.Fresh(seed, fresh), training.Settings{Steps: steps, Rate: 3e-3,
-		Schedule: interv.Linear(1, 0.01, steps), Every: steps, Held: []interv.Call{labelled(rand.New(rand.NewPCG(seed, 99)), 100_000)}})
+	held := counterfactual.Factual(counterfactual.MustData(algorithm(), factual(100_000), encoding(), seed+1000))
+	result := training.MustRun(context.Background(), engine, model, counterfactual.Stream(algorithm(), factual(1024), encoding(), seed, counterfactual.Factual),
+		training.Settings{Steps: steps, Rate: 3e-3, Schedule: interv.Linear(1, 0.01, steps), Every: steps, Held: []interv.Call{held}})
 	return result.Model, result.Curves.Last().Accuracy
 }
 
@@ -111,9 +58,11 @@ func equality(engine compute.Backend, folder string, networks, seeds, trainingSt
 			panic(err)
 		}
 		start = time.Now()
-		random := rand.New(rand.NewPCG(uint64(network), 7))
+		examples := func(count, seed int) das.Data {
+			return counterfactual.MustData(algorithm(), design(count), encoding(), uint64(seed+network))
+		}
 		result := das.MustRun(context.Background(), engine, model, das.Search{Places: places, Ranks: []int{width / 2}, Seeds: seeds, Steps: steps, Batch: batch,
-			Rate: 1e-2, Schedule: interv.Linear(1, 0.01, steps), Every: steps / 4}, counterfactuals(random, 256*batch), counterfactuals(random, 10_000))
+			Rate: 1e-2, Schedule: interv.Linear(1, 0.01, steps), Every: steps / 4}, examples(256*batch, 2000), examples(10_000, 3000))
 		searching := time.Since(start)
 		iia := make([][]float64, layers)
 		for _, a := range result.Alignments {

@@ -69,6 +69,10 @@ type Design struct {
 	// its examples. Nil stands for [Model.Interventions], all sets of internal variables.
 	Interventions [][]string
 
+	// Balance lists variables whose combinations of values every base and every source has with equal chances, as [Model.BalancedJointly]
+	// draws them; in place of Base and Source.
+	Balance []string
+
 	// Base draws the inputs of base runs; nil stands for [Model.SampleInput].
 	Base Sampler
 
@@ -127,6 +131,12 @@ func (m *Model) fill(d *Design) (err error) {
 			}
 			seen[name] = true
 		}
+	}
+	if len(d.Balance) > 0 {
+		if d.Base != nil || d.Source != nil {
+			return &Error{Where: where, Axis: "balance", Got: fmt.Sprint(d.Balance, " and samplers"), Wanted: "one of the two"}
+		}
+		d.Base = m.BalancedJointly(d.Balance...)
 	}
 	if d.Source == nil {
 		base := d.Base

@@ -13,6 +13,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/govene/govene/internal/must"
 	"github.com/govene/govene/internal/refusal"
@@ -26,6 +27,10 @@ type Model struct {
 	inputs    []string // as listed
 	outputs   []string // as listed
 	lastStep  int
+
+	compiling    sync.Once
+	compiled     *compiled // see compile
+	compileError error
 }
 
 // node is a variable with what New finds out about it.

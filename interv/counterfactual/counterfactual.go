@@ -1,0 +1,105 @@
+// Package counterfactual makes examples of a causal model into tensors, in one call: for searches ([das.Run], [das.Check]) and for training
+// ([training.Run]).
+//
+//	pairs := causal.Design{Size: 10_000, Balance: []string{"WX", "YZ"}}
+//	data := counterfactual.MustData(algorithm, pairs, causal.FreshEmbeddings(4).With(1, 16), 1)
+package counterfactual
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/govene/govene/internal/must"
+	"github.com/govene/govene/interv"
+	"github.com/govene/govene/interv/causal"
+	"github.com/govene/govene/interv/das"
+	"github.com/govene/govene/interv/training"
+)
+
+// Data draws examples of a design: the inputs of bases and of the sources of each variable that is intervened on, as input_ids where the
+// encoding makes integers and as inputs_embeds else; and labels, the indices of the output's values. The model has one output. The same seed
+// draws the same examples.
+func Data[T float32 | int32](model *causal.Model, design causal.Design, encoding causal.Encoding[T], seed uint64) (das.Data, error) {
+	return draw(model, design, encoding, rand.New(rand.NewPCG(seed, 0)))
+}
+
+// MustData is Data that panics on an error.
+func MustData[T float32 | int32](model *causal.Model, design causal.Design, encoding causal.Encoding[T], seed uint64) das.Data {
+	return must.Of(Data(model, design, encoding, seed))
+}
+
+func draw[T float32 | int32](model *causal.Model, design causal.Design, encoding causal.Encoding[T], random *rand.Rand) (d das.Data, err error) {
+	outputs := model.Outputs()
+	if len(outputs) != 1 {
+		return d, &interv.Error{Where: "counterfactual data", Axis: "outputs", Got: fmt.Sprint(outputs), Wanted: "one, for the labels"}
+	}
+	examples, err := model.Draw(random, design)
+	if err != nil {
+		return d, err
+	}
+	base, sources, err := causal.Arrays(examples, encoding, random)
+	if err != nil {
+		return d, err
+	}
+	d.Base = inputs(base)
+	for _, source := range sources {
+		d.Sources = append(d.Sources, inputs(source))
+	}
+	d.Labels, d.BaseLabels, d.SourceLabels, err = examples.Labels(outputs[0])
+	return d, err
+}
+
+// inputs are an array as what a model takes.
+func inputs[T float32 | int32](array causal.Array[T]) interv.Inputs {
+	name := interv.InputsEmbeds
+	if _, whole := any(T(0)).(int32); whole {
+		name = interv.InputIDs
+	}
+	return interv.Inputs{name: tensors.FromFlatDataAndDimensions(array.Values, array.Dimensions...)}
+}
+
+// Stream draws the examples of each step anew, and makes a call of them: [Factual], or an [Interchange].
+func Stream[T float32 | int32](model *causal.Model, design causal.Design, encoding causal.Encoding[T], seed uint64, call func(das.Data) interv.Call) training.Stream {
+	return training.Fresh(seed, func(random *rand.Rand) (interv.Call, error) {
+		d, err := draw(model, design, encoding, random)
+		if err != nil {
+			return interv.Call{}, err
+		}
+		return call(d), nil
+	})
+}
+
+// Factual is the call that a classifier learns the model's own answers from.
+func Factual(d das.Data) interv.Call {
+	return interv.Call{Base: d.Base, Labels: interv.Inputs{training.Label: labels(d.BaseLabels)}}
+}
+
+// Interchange is the call with which a classifier learns what the model says after an interchange, and its own answers beside it. Its
+// interventions are one for each variable, which read and write some features at a position: those of the units that are given, for each
+// variable, or all.
+func Interchange(d das.Data, position int, units ...[]int) interv.Call {
+	at := interv.Repeat(len(d.Labels), position)
+	call := interv.Call{Base: d.Base, Sources: d.Sources, WithBase: true,
+		Labels: interv.Inputs{training.Label: labels(d.Labels), training.BaseLabel: labels(d.BaseLabels)}}
+	for range d.Sources {
+		call.Locations = append(call.Locations, interv.FromTo(at, at))
+	}
+	for _, features := range units {
+		rows := make([][]int, len(d.Labels))
+		for i := range rows {
+			rows[i] = features
+		}
+		call.Subspaces = append(call.Subspaces, rows)
+	}
+	return call
+}
+
+func labels(list []int) *tensors.Tensor {
+	flat := make([]int32, len(list))
+	for i, label := range list {
+		flat[i] = int32(label)
+	}
+	return tensors.FromFlatDataAndDimensions(flat, len(flat))
+}
