@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gomlx/gomlx/core/tensors"
@@ -41,20 +42,22 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// Logits in bfloat16, beside those of transformers' own run in bfloat16, one case or more of each family but Mixtral and OLMoE. How far rounding alone
-// takes two right implementations apart, its two on the CPU tell (testdata/generate_bfloat16.py): sdpa is from eager attention up to 1.71 % of
-// the largest logit. Ours, which rounds elsewhere again, is from it at most twice that or, in gemma3, where rounding takes sdpa 5.9 % and
-// transformers 24 % from its logits in float32, that far. And it is as close to the logits in float32 as its own, to half of the root mean
-// square; classifiers have too few to tell.
+// spread is how far rounding alone takes two right implementations apart, of the largest logit: transformers' two on the CPU, sdpa beside
+// eager attention, in the case in which they differ most.
+const spread = 0.0171
+
+// Logits in bfloat16, beside those of transformers' own run in bfloat16, one case or more of each family (testdata/generate_bfloat16.py). Ours,
+// which rounds elsewhere again, is from it at most twice the spread of its two. And it is as close to the logits in float32 as its own, to half
+// of the root mean square; classifiers have too few to tell.
 func TestTransformersLogitsInBFloat16(t *testing.T) {
-	folders, err := filepath.Glob(filepath.Join("testdata", "transformers", "*", "bfloat16.safetensors"))
+	folders, err := filepath.Glob(filepath.Join("testdata", "*", "*", "bfloat16.safetensors"))
 	if err != nil || len(folders) == 0 {
 		t.Fatal("no cases", err)
 	}
 	if testing.Short() {
 		t.Skip("takes a minute to compile on XLA")
 	}
-	const spread = 0.0171
+	widest, seen := 0.0, map[string]bool{}
 	for _, file := range folders {
 		folder := filepath.Dir(file)
 		t.Run(filepath.Base(folder), func(t *testing.T) {
@@ -67,6 +70,13 @@ func TestTransformersLogitsInBFloat16(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			scale := float64(slices.Max(absolute(flat(half["logits"]))))
+			widest = max(widest, float64(flat(half["spread"])[0])/scale)
+			family := model.Config().Family
+			if strings.HasPrefix(engine.Name(), "xla") && os.Getenv("GOVENE_LONG") == "" && seen[family] {
+				t.Skip("the family has had its turn")
+			}
+			seen[family] = true
 			exact, want, mask := flat(in["logits"]), flat(half["logits"]), tensors.MustCopyFlatData[int32](in["attention_mask"])
 			got := forward(t, model, interv.Inputs{"input_ids": in["input_ids"], "attention_mask": in["attention_mask"]}, nil)
 			if model.Config().Labels == 0 {
@@ -74,15 +84,16 @@ func TestTransformersLogitsInBFloat16(t *testing.T) {
 					got[i] *= float32(mask[i*len(mask)/len(got)])
 				}
 			}
-			scale := float64(slices.Max(absolute(want)))
-			most := max(2*spread, distance(want, exact)/scale)
-			if d := distance(got, want) / scale; !(d <= most) {
-				t.Errorf("got a logit %.4f of the largest away, wanted at most %.4f", d, most)
+			if d := distance(got, want) / scale; !(d <= 2*spread) {
+				t.Errorf("got a logit %.4f of the largest away, wanted at most %.4f", d, 2*spread)
 			}
 			if ours, theirs := rms(got, exact), rms(want, exact); model.Config().Labels == 0 && !(ours <= 1.5*theirs) {
 				t.Errorf("got logits %.3g from those in float32, wanted at most half more than transformers' own, %.3g", ours, theirs)
 			}
 		})
+	}
+	if !t.Failed() && math.Abs(widest-spread) > 1e-4 {
+		t.Errorf("got cases in which transformers' implementations are up to %.4f apart, wanted %.4f", widest, spread)
 	}
 }
 

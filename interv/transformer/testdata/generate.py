@@ -139,12 +139,12 @@ def positions(mask):
     return (mask.cumsum(-1) - 1).clamp(min=0)
 
 
-def initialized(kind, config, generator, folder):
-    """A model that does something, saved in bfloat16 and loaded again."""
+def initialized(kind, config, generator, folder, gains=1):
+    """A model that does something, saved in bfloat16 and loaded again. Gains of norms are about the given."""
     with no_init_weights():     # which transformers cannot do for OPT without weights of norms
         model = kind.from_config(config, attn_implementation="eager")
     for name, parameter in model.named_parameters():
-        gain = parameter.dim() == 1 and name.endswith("weight")
+        gain = gains * (parameter.dim() == 1 and name.endswith("weight"))
         parameter.data = gain + torch.randn(parameter.shape, generator=generator) * (0.3 if parameter.dim() < 2 else 0.25)
     model.tie_weights()
     model.to(torch.bfloat16).save_pretrained(folder)
