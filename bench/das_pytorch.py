@@ -1,6 +1,6 @@
 """Twin of bench/das in PyTorch, by hand. Without arguments it times a step of distributed alignment search on the network of hierarchical
-equality. With a folder of networks that bench/das has trained it searches in each at every layer, 4,000 steps with PyTorch's orthogonal
-parametrization, and prints the accuracy on held-out examples."""
+equality. With a folder of networks that bench/das has trained it searches in each at the first layer with PyTorch's orthogonal parametrization, by the
+exponential map and by Cayley's, and prints the accuracy on held-out examples. A second argument is the number of steps."""
 import json
 import statistics
 import sys
@@ -52,10 +52,10 @@ class Network(torch.nn.Module):
         return self.score(x)
 
 
-def searcher():
+def searcher(by="matrix_exp"):
     linear = torch.nn.Linear(WIDTH, WIDTH, bias=False)
     torch.nn.init.orthogonal_(linear.weight)
-    return torch.nn.utils.parametrizations.orthogonal(linear)
+    return torch.nn.utils.parametrizations.orthogonal(linear, orthogonal_map=by)
 
 
 def logits(network, layer, rotation, base, first, second):
@@ -79,12 +79,12 @@ def load(folder):
     return network
 
 
-def search(folder, steps=4000):
-    network, row = load(folder), []
-    for layer in range(LAYERS):
+def search(folder, steps, layer=0):
+    network = load(folder)
+    for by in ("matrix_exp", "cayley"):
         generator = torch.Generator().manual_seed(layer)
         torch.manual_seed(layer)
-        rotation = searcher()
+        rotation = searcher(by)
         optimizer = torch.optim.Adam(rotation.parameters(), 1e-2)
         schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, steps)
         for _ in range(steps):
@@ -92,8 +92,8 @@ def search(folder, steps=4000):
             schedule.step()
         held = counterfactuals(generator, 10_000)
         with torch.no_grad():
-            row.append((logits(network, layer, rotation, *held[:3]).argmax(1) == held[3]).float().mean().item())
-    print(json.dumps({"library": "pytorch", "name": "equality", "network": int(folder.name), "iia": row}), flush=True)
+            iia = (logits(network, layer, rotation, *held[:3]).argmax(1) == held[3]).float().mean().item()
+        print(json.dumps({"library": "pytorch", "name": "equality", "network": folder.name, "by": by, "iia": iia}), flush=True)
 
 
 def time_steps(count=300):
@@ -112,6 +112,6 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     if len(sys.argv) > 1:
         for folder in sorted(Path(sys.argv[1]).iterdir()):
-            search(folder)
+            search(folder, int(sys.argv[2]) if len(sys.argv) > 2 else 1000)
     else:
         time_steps()

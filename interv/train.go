@@ -46,6 +46,11 @@ type Adam struct {
 	// Decay and SquareDecay are β₁ and β₂, of the running means of gradients and of their squares; 0 means 0.9 and 0.999.
 	Decay, SquareDecay float64
 
+	// WeightDecay is by which share of the rate a step takes weights of the model with two axes or more towards 0, apart from their gradients:
+	// W ← W − rate · decay · W. Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (2019). Parameters of interventions, and biases, have
+	// none.
+	WeightDecay float64
+
 	// Rates are the learning rates of single parameters, by the names that [Intervenable.Parameters] uses, where they differ.
 	Rates map[string]float64
 
@@ -75,6 +80,9 @@ func (iv *Intervenable) Trainer(loss Loss, settings Adam) (*Trainer, error) {
 		if !(decay > 0 && decay < 1) {
 			return nil, &Error{Where: "Adam", Axis: "decays", Got: fmt.Sprint(settings.Decay, " and ", settings.SquareDecay), Wanted: "above 0 and below 1"}
 		}
+	}
+	if !(settings.WeightDecay >= 0) || math.IsInf(settings.WeightDecay, 0) {
+		return nil, &Error{Where: "Adam", Axis: "weight decay", Got: fmt.Sprint(settings.WeightDecay), Wanted: "a finite number, 0 or more"}
 	}
 	rates := map[parameterKey]float64{}
 	for _, name := range sortedKeys(settings.Rates) {
@@ -313,6 +321,9 @@ func (t *trainingTask) build(b *builder, o Outcome) []*Node {
 		update, mean, square := t.decays().Update(gradient, extra(p.Shape()), extra(p.Shape()), unbiasMean, unbiasSquare)
 		if orthonormal {
 			update = tangent(p, update)
+		}
+		if keys[i].owner == ofModel && p.Rank() > 1 && t.settings.WeightDecay > 0 {
+			update = Add(update, MulScalar(p, t.settings.WeightDecay))
 		}
 		p = Sub(p, Mul(rate, update))
 		sound := LogicalAnd(LogicalAll(IsFinite(p)), LogicalAll(IsFinite(square)))

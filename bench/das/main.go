@@ -23,8 +23,8 @@ const (
 func main() {
 	steps := flag.Int("steps", 300, "to time")
 	folder := flag.String("equality", "", "train networks of hierarchical equality into this folder and search in them, in place of timing a step")
-	networks, seeds := flag.Int("networks", 5, "with -equality"), flag.Int("seeds", 5, "with -equality, of each search")
-	training, search := flag.Int("training", 20_000, "steps, with -equality"), flag.Int("search", 2_000, "steps, with -equality")
+	networks, seeds := flag.Int("networks", 5, "with -equality: with weight decay, and as many without"), flag.Int("seeds", 5, "with -equality, of each search")
+	training, search := flag.Int("training", 20_000, "steps, with -equality"), flag.Int("search", 1_000, "steps, with -equality")
 	flag.Parse()
 	choice := backend.MustChoose()
 	engine, err := choice.New()

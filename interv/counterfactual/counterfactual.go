@@ -19,7 +19,8 @@ import (
 )
 
 // Data draws examples of a design: the inputs of bases and of the sources of each variable that is intervened on, as input_ids where the
-// encoding makes integers and as inputs_embeds else; and labels, the indices of the output's values. The model has one output. The same seed
+// encoding makes integers and as inputs_embeds else; labels, the indices of the output's values; and the values of
+// the variables in their sources, as indices, too. The model has one output. The same seed
 // draws the same examples.
 func Data[T float32 | int32](model *causal.Model, design causal.Design, encoding causal.Encoding[T], seed uint64) (das.Data, error) {
 	return draw(model, design, encoding, rand.New(rand.NewPCG(seed, 0)))
@@ -46,6 +47,13 @@ func draw[T float32 | int32](model *causal.Model, design causal.Design, encoding
 	d.Base = inputs(base)
 	for _, source := range sources {
 		d.Sources = append(d.Sources, inputs(source))
+	}
+	for v, variable := range examples.Variables {
+		_, _, values, err := examples.Labels(variable)
+		if err != nil {
+			return d, err
+		}
+		d.Values = append(d.Values, values[v])
 	}
 	d.Labels, d.BaseLabels, d.SourceLabels, err = examples.Labels(outputs[0])
 	return d, err

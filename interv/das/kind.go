@@ -29,7 +29,8 @@ const (
 
 	// Means takes for the columns of a variable the directions in which the means of the source's activations for each of its values differ from
 	// the mean of all: the largest difference, then the largest of what is left of the others. Of two values that is the difference of means.
-	// Columns of a variable are orthogonal to those of the variables before it.
+	// Columns of a variable are orthogonal to those of the variables before it. There is one fewer than a variable has values at most, whatever the
+	// rank.
 	Means
 
 	// Boundless learns R, [d, d], and boundaries β_v between the columns of one variable and the next, softened by the temperature T:
@@ -174,7 +175,7 @@ func (s *Search) temperature(step, width int) float64 {
 }
 
 // checkValues refuses values of variables that tell no directions.
-func (d Data) checkValues(rank int) error {
+func (d Data) checkValues() error {
 	refuse := func(got, wanted string) error {
 		return &interv.Error{Where: "training examples", Axis: "values", Got: got, Wanted: wanted}
 	}
@@ -188,15 +189,20 @@ func (d Data) checkValues(rank int) error {
 		if slices.Min(values) < 0 {
 			return refuse(fmt.Sprintf("%d of variable %d", slices.Min(values), v), "0 or more")
 		}
-		seen := map[int]bool{}
-		for _, value := range values {
-			seen[value] = true
-		}
-		if len(seen) <= rank {
-			return refuse(fmt.Sprintf("%d different of variable %d", len(seen), v), fmt.Sprintf("at least %d, one more than the rank", rank+1))
+		if count := different(values); count < 2 {
+			return refuse(fmt.Sprintf("%d different of variable %d", count, v), "at least 2")
 		}
 	}
 	return nil
+}
+
+// different counts values, each once.
+func different(values []int) int {
+	seen := map[int]bool{}
+	for _, value := range values {
+		seen[value] = true
+	}
+	return len(seen)
 }
 
 // differences are the directions of differences of means: [width, variables · rank], from the activations [examples, width] of each source.
@@ -245,7 +251,7 @@ func differences(sources []*tensors.Tensor, values [][]int, rank int) ([]float32
 			}
 			length := product(largest, largest)
 			if !(length > 1e-10*scale) {
-				return nil, &interv.Error{Axis: fmt.Sprintf("means of variable %d", v), Got: "no difference that variables before it leave", Wanted: "a smaller rank"}
+				return nil, &interv.Error{Axis: fmt.Sprintf("means of variable %d", v), Got: "no difference that variables before it leave", Wanted: "a smaller rank, or other places"}
 			}
 			column := slices.Clone(largest)
 			for d := range column {

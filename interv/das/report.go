@@ -9,8 +9,6 @@ import (
 	"strings"
 
 	"github.com/gomlx/compute"
-	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/internal/must"
@@ -78,72 +76,137 @@ func Check(ctx context.Context, backend compute.Backend, model, untrained interv
 		return nil, &interv.Error{Where: "report", Axis: "test examples", Got: fmt.Sprintf("%d sources, %d base labels and labels of %d sources", len(test.Sources), len(test.BaseLabels), len(test.SourceLabels)),
 			Wanted: "as many sources as the training examples have, and labels of the base and of each"}
 	}
-	r := &Report{Examples: len(test.Labels), Warnings: []string{}}
+	r := &Report{Examples: len(test.Labels), Warnings: []string{}, Result: &Result{}}
 	for i, label := range test.Labels {
 		if label == test.BaseLabels[i] {
 			r.Unchanged += 1 / float64(r.Examples)
 		}
 	}
-	type control struct {
-		name  string
-		model interv.Model
-		kind  Kind
-		train Data
-	}
-	controls := []control{{Found, model, s.Kind, data.Train}, {Untrained, untrained, s.Kind, data.Train}, {Shuffled, model, s.Kind, data.Train.shuffled(s.Seed)}}
-	if !s.Kind.masks() {
-		controls = append(controls, control{Drawn, model, Random, data.Train}, control{Spread, model, Principal, data.Train})
-		if data.Train.Values != nil {
-			controls = append(controls, control{Centred, model, Means, data.Train})
-		}
-	}
-	for _, c := range controls {
-		search := s
-		search.Kind = c.kind
-		if c.kind == s.Kind && s.Checkpoint != "" {
-			extension := filepath.Ext(s.Checkpoint)
-			search.Checkpoint = strings.TrimSuffix(s.Checkpoint, extension) + "." + strings.ReplaceAll(c.name, " ", "-") + extension
-		} else {
-			search.Checkpoint = ""
-		}
-		result, err := Run(ctx, backend, c.model, search, c.train, data.Held)
-		if err != nil {
-			return nil, interv.Within(c.name, err)
-		}
-		if err := r.add(backend, c.model, c.name, result, test); err != nil {
-			return nil, err
-		}
-		if c.name != Found {
-			continue
-		}
-		if r.Result = result; s.Kind.masks() {
-			if err := r.add(backend, model, Drawn, result.drawn(), test); err != nil {
-				return nil, err
-			}
-		}
-	}
+	same, shuffled := s, data.Train.shuffled(s.Seed)
 	if err := s.fill(model, data.Train, data.Held); err != nil {
 		return nil, err
 	}
-	if err := r.addEnds(backend, model, &s, test); err != nil {
-		return nil, err
+	if err := same.fill(untrained, data.Train, data.Held); err != nil {
+		return nil, interv.Within(Untrained, err)
+	}
+	saved := map[string]*checkpoint{}
+	for _, c := range []struct {
+		name  string
+		model interv.Model
+		train Data
+	}{{Found, model, data.Train}, {Untrained, untrained, data.Train}, {Shuffled, model, shuffled}} {
+		named := s
+		if s.Checkpoint != "" {
+			extension := filepath.Ext(s.Checkpoint)
+			named.Checkpoint = strings.TrimSuffix(s.Checkpoint, extension) + "." + strings.ReplaceAll(c.name, " ", "-") + extension
+		}
+		var err error
+		if saved[c.name], err = named.open(c.model, c.train, data.Held); err != nil {
+			return nil, err
+		}
+	}
+	for i, place := range s.Places {
+		at, err := newPlaced(backend, model, &s, place, data.Train, data.Held)
+		if err == nil {
+			err = r.at(ctx, at, data, shuffled, saved)
+		}
+		if err == nil && i == 0 {
+			err = r.own(at, test)
+		}
+		if err != nil {
+			return nil, interv.Within(place.String(), err)
+		}
+		other, err := newPlaced(backend, untrained, &same, place, data.Train, data.Held)
+		if err == nil {
+			err = r.searched(ctx, other, Untrained, test, saved[Untrained])
+		}
+		if err != nil {
+			return nil, interv.Within(Untrained+", "+place.String(), err)
+		}
 	}
 	r.warn()
 	return r, nil
 }
 
-// drawn has random subspaces of as many dimensions as alignments have found.
-func (r *Result) drawn() *Result {
-	other := &Result{}
-	for _, a := range r.Alignments {
+// at adds what is found at a place of the model, and its controls there.
+func (r *Report) at(ctx context.Context, p *placed, data Samples, shuffled Data, saved map[string]*checkpoint) error {
+	measured, err := p.read(data.Test)
+	if err != nil {
+		return err
+	}
+	kind := p.settings.Kind
+	found, err := p.all(ctx, saved[Found])
+	if err != nil {
+		return err
+	}
+	r.Result.Alignments = append(r.Result.Alignments, found...)
+	if err := r.add(p, Found, found, measured); err != nil {
+		return err
+	}
+	controls := map[string]Kind{}
+	if kind.masks() {
+		if err := r.add(p, Drawn, drawn(found), measured); err != nil {
+			return err
+		}
+	} else {
+		controls[Drawn], controls[Spread] = Random, Principal
+		if data.Train.Values != nil {
+			controls[Centred] = Means
+		}
+	}
+	for _, name := range []string{Centred, Spread, Drawn} {
+		kind, there := controls[name]
+		if !there {
+			continue
+		}
+		s := *p.settings
+		if s.Kind = kind; !kind.drawn() {
+			s.Seeds = 1
+		}
+		control := *p
+		control.settings = &s
+		list, err := control.all(ctx, &checkpoint{})
+		if err == nil {
+			err = r.add(p, name, list, measured)
+		}
+		if err != nil {
+			return interv.Within(name, err)
+		}
+	}
+	control := *p
+	if control.train, err = p.read(shuffled); err != nil {
+		return err
+	}
+	if err := r.searched(ctx, &control, Shuffled, data.Test, saved[Shuffled]); err != nil {
+		return interv.Within(Shuffled, err)
+	}
+	return r.addEnds(p, measured)
+}
+
+// searched searches, and adds what is found.
+func (r *Report) searched(ctx context.Context, p *placed, name string, test Data, saved *checkpoint) error {
+	list, err := p.all(ctx, saved)
+	if err != nil {
+		return err
+	}
+	measured, err := p.read(test)
+	if err != nil {
+		return err
+	}
+	return r.add(p, name, list, measured)
+}
+
+// drawn are random subspaces of as many dimensions as alignments have found.
+func drawn(found []Alignment) (list []Alignment) {
+	for _, a := range found {
 		if a.Rotation != nil {
 			dimensions := a.Rotation.Shape().Dimensions
 			a.Rotation = interv.RandomOrthonormal(dimensions[0], dimensions[1], rand.New(rand.NewPCG(uint64(a.Seed), 1<<33)))
 		}
 		a.Accuracy = 0 // of others
-		other.Alignments = append(other.Alignments, a)
+		list = append(list, a)
 	}
-	return other
+	return list
 }
 
 // MustCheck is Check that panics on an error.
@@ -190,107 +253,102 @@ func rowsOf[T any](flat []T, order []int, size int) []T {
 	return rows
 }
 
-// add measures what a search has found.
-func (r *Report) add(backend compute.Backend, model interv.Model, name string, result *Result, test Data) error {
-	for _, c := range result.cells() {
-		correct := make([][]bool, len(c.seeds))
+// add measures what a search has found at a place.
+func (r *Report) add(p *placed, name string, found []Alignment, test examples) error {
+	var correct [][]bool
+	for chunk := range slices.Chunk(found, p.settings.chunk()) {
+		rotations, selected := stacked(chunk, p.width, p.variables)
+		some, _, err := p.measure(rotations, selected, test)
+		if err != nil {
+			return err
+		}
+		correct = append(correct, some...)
+	}
+	first := 0
+	for _, c := range (&Result{found}).cells() {
 		best, seeds := 0, make([]float64, len(c.seeds))
 		for i, a := range c.seeds {
-			var err error
-			if correct[i], err = a.measure(backend, model, test); err != nil {
-				return interv.Within(name, err)
-			}
-			seeds[i] = share(correct[i])
-			if a.Accuracy > c.seeds[best].Accuracy && name != Drawn { // nothing was chosen of what is drawn
+			seeds[i] = share(correct[first+i])
+			if name != Drawn && c.seeds[best].worse(a) { // nothing was chosen of what is drawn
 				best = i
 			}
 		}
-		found := row(c.place.String(), c.rank, name, correct[best], seeds)
+		found := row(c.place.String(), c.rank, name, correct[first+best], seeds)
 		found.Held, found.Ranks = c.seeds[best].Accuracy, c.seeds[best].Ranks
 		r.Rows = append(r.Rows, found)
+		first += len(c.seeds)
 	}
 	return nil
 }
 
-// measure tells which examples an alignment is right on.
-func (a Alignment) measure(backend compute.Backend, model interv.Model, d Data) ([]bool, error) {
-	if a.Rotation == nil {
-		return unpatched(backend, model, a.Place, d)
-	}
-	width, columns := a.Rotation.Shape().Dim(0), a.Rotation.Shape().Dim(1)
-	rotation := tensors.FromFlatDataAndDimensions(tensors.MustCopyFlatData[float32](a.Rotation), 1, width, columns)
-	selected, first := make([]float32, len(a.Ranks)*columns), 0
-	for v, rank := range a.Ranks {
-		for k := range rank {
-			selected[v*columns+first+k] = 1
+// stacked are alignments as a stack, [alignments, width, columns], and which columns belong to which variable.
+func stacked(list []Alignment, width, variables int) (rotations, selected *tensors.Tensor) {
+	widest := 1
+	for _, a := range list {
+		for _, rank := range a.Ranks {
+			widest = max(widest, rank)
 		}
-		first += rank
 	}
-	return measure(backend, model, a.Place, d, rotation, tensors.FromFlatDataAndDimensions(selected, len(a.Ranks), 1, columns))
+	columns := widest * variables
+	flat, of := make([]float32, len(list)*width*columns), make([]float32, variables*len(list)*columns)
+	for i, a := range list {
+		if a.Rotation == nil {
+			continue
+		}
+		r, size, from := tensors.MustCopyFlatData[float32](a.Rotation), a.Rotation.Shape().Dim(1), 0
+		for v, rank := range a.Ranks {
+			for k := range rank {
+				of[(v*len(list)+i)*columns+v*widest+k] = 1
+				for d := range width {
+					flat[(i*width+d)*columns+v*widest+k] = r[d*size+from+k]
+				}
+			}
+			from += rank
+		}
+	}
+	return tensors.FromFlatDataAndDimensions(flat, len(list), width, columns), tensors.FromFlatDataAndDimensions(of, variables, len(list), columns)
 }
 
-// measure tells which examples are right with columns of a rotation [1, width, columns] from the sources: selected is [variables, 1, columns].
-func measure(backend compute.Backend, model interv.Model, place Place, d Data, rotation, selected *tensors.Tensor) ([]bool, error) {
-	s := &Search{Batch: min(1024, len(d.Labels)), Patience: 1}
-	p, err := newPlaced(backend, model, s, place, d, d)
-	if err != nil {
-		return nil, err
+// ends are all dimensions, or none, as a stack of one.
+func (p *placed) ends(exchanged float32) (rotations, selected *tensors.Tensor) {
+	identity := make([]float32, p.width*p.width)
+	for d := range p.width {
+		identity[d*p.width+d] = 1
 	}
-	t := &stack{starts: make([]start, 1), rotations: &learned{value: rotation}, selected: selected, there: tensors.FromShape(shapes.Make(dtypes.Float32, 1, selected.Shape().Dim(2))),
-		kept: make([]float32, rotation.Size()), keptSelected: make([]float32, selected.Size()),
-		accuracy: []float64{-1}, loss: []float64{0}, correct: make([][]bool, 1), best: []int{0}, waits: []int{0}, stopped: []bool{false}}
-	err = p.evaluate(t)
-	return t.correct[0], err
+	return tensors.FromFlatDataAndDimensions(identity, 1, p.width, p.width),
+		tensors.FromFlatDataAndDimensions(slices.Repeat([]float32{exchanged}, p.variables*p.width), p.variables, 1, p.width)
 }
 
-// unpatched tells which examples are right with nothing from the sources.
-func unpatched(backend compute.Backend, model interv.Model, place Place, d Data) ([]bool, error) {
-	sites, err := model.Catalogue().Find(place.Site)
-	if err != nil {
-		return nil, err
-	}
-	return measure(backend, model, place, d, tensors.FromFlatDataAndDimensions(make([]float32, sites.Width), 1, sites.Width, 1),
-		tensors.FromFlatDataAndDimensions(make([]float32, len(d.Sources)), len(d.Sources), 1, 1))
-}
-
-// addEnds adds the ceiling and the floor of each place, and what the model itself knows.
-func (r *Report) addEnds(backend compute.Backend, model interv.Model, s *Search, test Data) error {
-	for _, place := range s.Places {
-		sites, err := model.Catalogue().Find(place.Site)
+// addEnds adds the ceiling and the floor of a place.
+func (r *Report) addEnds(p *placed, test examples) error {
+	for i, name := range []string{None, All} {
+		rotations, selected := p.ends(float32(i))
+		correct, _, err := p.measure(rotations, selected, test)
 		if err != nil {
 			return err
 		}
-		identity, ones := make([]float32, sites.Width*sites.Width), make([]float32, len(test.Sources)*sites.Width)
-		for i := range sites.Width {
-			identity[i*sites.Width+i] = 1
-		}
-		for i := range ones {
-			ones[i] = 1
-		}
-		correct, err := measure(backend, model, place, test, tensors.FromFlatDataAndDimensions(identity, 1, sites.Width, sites.Width),
-			tensors.FromFlatDataAndDimensions(ones, len(test.Sources), 1, sites.Width))
-		if err != nil {
-			return err
-		}
-		r.Rows = append(r.Rows, row(place.String(), 0, All, correct, nil))
-		if correct, err = unpatched(backend, model, place, test); err != nil {
-			return err
-		}
-		r.Rows = append(r.Rows, row(place.String(), 0, None, correct, nil))
+		r.Rows = append(r.Rows, row(p.place.String(), 0, name, correct[0], nil))
 	}
-	own := func(inputs interv.Inputs, labels []int) (float64, error) {
-		correct, err := unpatched(backend, model, s.Places[0], Data{Base: inputs, Sources: []interv.Inputs{inputs}, Labels: labels})
+	return nil
+}
+
+// own adds what the model itself knows: with nothing exchanged it is right on its own labels.
+func (r *Report) own(p *placed, test Data) error {
+	rotations, selected := p.ends(0)
+	accuracy := func(inputs interv.Inputs, labels []int) (float64, error) {
+		all, err := p.read(Data{Base: inputs, Sources: test.Sources, Labels: labels})
 		if err != nil {
 			return 0, err
 		}
-		return share(correct), nil
+		correct, _, err := p.measure(rotations, selected, all)
+		return share(correct[0]), err
 	}
 	var err error
-	if r.Base, err = own(test.Base, test.BaseLabels); err != nil {
+	if r.Base, err = accuracy(test.Base, test.BaseLabels); err != nil {
 		return err
 	}
 	for v, source := range test.Sources {
-		accuracy, err := own(source, test.SourceLabels[v])
+		accuracy, err := accuracy(source, test.SourceLabels[v])
 		if err != nil {
 			return err
 		}

@@ -18,10 +18,14 @@ type Result struct{ Alignments []Alignment }
 
 // Best is the alignment of the greatest accuracy on the held-out examples, of equals that of the lowest loss.
 func (r *Result) Best() Alignment {
-	return slices.MaxFunc(r.Alignments, func(a, b Alignment) int {
-		return cmp.Or(cmp.Compare(a.Accuracy, b.Accuracy), cmp.Compare(b.Loss, a.Loss))
-	})
+	return slices.MaxFunc(r.Alignments, Alignment.compare)
 }
+
+func (a Alignment) compare(b Alignment) int {
+	return cmp.Or(cmp.Compare(a.Accuracy, b.Accuracy), cmp.Compare(b.Loss, a.Loss))
+}
+
+func (a Alignment) worse(b Alignment) bool { return a.compare(b) < 0 }
 
 // cell is the alignments of a place and a rank.
 type cell struct {

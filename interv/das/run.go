@@ -37,22 +37,35 @@ func Run(ctx context.Context, backend compute.Backend, model interv.Model, s Sea
 		if err != nil {
 			return nil, interv.Within(place.String(), err)
 		}
-		var starts []start
-		for _, rank := range s.Ranks {
-			for seed := range s.Seeds {
-				starts = append(starts, start{rank, seed})
-			}
+		found, err := p.all(ctx, saved)
+		if err != nil {
+			return nil, interv.Within(place.String(), err)
 		}
-		for chunk := range slices.Chunk(starts, max(1, s.MaxRows/s.Batch)) {
-			found, err := p.search(ctx, chunk, saved)
-			if err != nil {
-				return nil, interv.Within(place.String(), err)
-			}
-			result.Alignments = append(result.Alignments, found...)
-		}
+		result.Alignments = append(result.Alignments, found...)
 	}
 	return result, nil
 }
+
+// all searches with all ranks and seeds.
+func (p *placed) all(ctx context.Context, saved *checkpoint) (list []Alignment, err error) {
+	var starts []start
+	for _, rank := range p.settings.Ranks {
+		for seed := range p.settings.Seeds {
+			starts = append(starts, start{rank, seed})
+		}
+	}
+	for chunk := range slices.Chunk(starts, p.settings.chunk()) {
+		found, err := p.search(ctx, chunk, saved)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, found...)
+	}
+	return list, nil
+}
+
+// chunk is how many alignments a program has.
+func (s *Search) chunk() int { return max(1, s.MaxRows/s.Batch) }
 
 // MustRun is Run that panics on an error.
 func MustRun(ctx context.Context, backend compute.Backend, model interv.Model, s Search, train, held Data) *Result {
@@ -67,6 +80,7 @@ type placed struct {
 	variables   int
 	train, held examples
 	values      [][]int // of variables in the training examples, or nil
+	collect     *Exec
 	step, look  *Exec
 	weights     []any
 }
@@ -100,13 +114,35 @@ func newPlaced(backend compute.Backend, model interv.Model, s *Search, place Pla
 	for _, name := range names {
 		p.weights = append(p.weights, model.Weights().Tensor(name))
 	}
-	if p.train, err = p.read(backend, model, train); err != nil {
-		return nil, err
-	}
-	if p.held, err = p.read(backend, model, held); err != nil {
-		return nil, err
-	}
 	inputs := slices.Sorted(maps.Keys(train.Base))
+	// collect is what a clean run has at the place.
+	p.collect, err = NewExec(backend, func(in []*Node) *Node {
+		picked := make([]*Node, len(inputs))
+		for i := range inputs {
+			picked[i] = Gather(in[len(names)+i], ExpandDims(in[len(in)-1], -1))
+		}
+		var seen *Node
+		tap := interv.NewTap(func(_ *interv.Tap, a interv.Activation) *Node {
+			if a.Site == place.Site {
+				seen = a.Value
+			}
+			return a.Value
+		})
+		model.Forward(nodes(names, in), nodes(inputs, picked), tap)
+		if seen == nil || seen.Rank() != 3 {
+			panic(&interv.Error{Where: place.String(), Axis: "announcement", Got: "none, or one of a step", Wanted: "[batch, positions, width]"})
+		}
+		return seen
+	})
+	if err != nil {
+		return nil, err
+	}
+	if p.train, err = p.read(train); err != nil {
+		return nil, err
+	}
+	if p.held, err = p.read(held); err != nil {
+		return nil, err
+	}
 	// batch are the logits and labels of a batch, by rotations and the columns of each variable.
 	batch := func(in []*Node, rotations, selected *Node) (logits, labels *Node) {
 		weights := nodes(names, in)
@@ -157,30 +193,8 @@ func nodes(names []string, list []*Node) interv.Nodes {
 }
 
 // read computes what a clean model has at the place on all examples, in batches, once.
-func (p *placed) read(backend compute.Backend, model interv.Model, d Data) (examples, error) {
-	names := model.Weights().Names()
+func (p *placed) read(d Data) (examples, error) {
 	inputs := slices.Sorted(maps.Keys(d.Base))
-	collect, err := NewExec(backend, func(in []*Node) *Node {
-		picked := make([]*Node, len(inputs))
-		for i := range inputs {
-			picked[i] = Gather(in[len(names)+i], ExpandDims(in[len(in)-1], -1))
-		}
-		var seen *Node
-		tap := interv.NewTap(func(_ *interv.Tap, a interv.Activation) *Node {
-			if a.Site == p.place.Site {
-				seen = a.Value
-			}
-			return a.Value
-		})
-		model.Forward(nodes(names, in), nodes(inputs, picked), tap)
-		if seen == nil || seen.Rank() != 3 {
-			panic(&interv.Error{Where: p.place.String(), Axis: "announcement", Got: "none, or one of a step", Wanted: "[batch, positions, width]"})
-		}
-		return seen
-	})
-	if err != nil {
-		return examples{}, err
-	}
 	positions := 0
 	activations := func(in interv.Inputs) (flat []float32, err error) {
 		arguments := slices.Clone(p.weights)
@@ -188,7 +202,7 @@ func (p *placed) read(backend compute.Backend, model interv.Model, d Data) (exam
 			arguments = append(arguments, in[name])
 		}
 		err = p.batches(len(d.Labels), func(index *tensors.Tensor, real int) error {
-			out, err := collect.Call1(append(arguments, index)...)
+			out, err := p.collect.Call1(append(arguments, index)...)
 			if err != nil {
 				return err
 			}
@@ -347,27 +361,12 @@ func (p *placed) take(t *stack, index *tensors.Tensor, factor, temperature float
 // evaluate looks at the held-out examples, and keeps the alignments that are better than before: more accurate, or as accurate at a lower loss.
 // Where masks are learned, the loss with its penalty decides: else an early mask of many dimensions would be kept.
 func (p *placed) evaluate(t *stack) error {
-	correct, loss := make([][]bool, len(t.starts)), make([]float64, len(t.starts))
 	if t.mask != nil {
 		t.selected.FinalizeAll()
 		columns := t.there.Shape().Dim(1)
 		t.selected = tensors.FromFlatDataAndDimensions(p.settings.Kind.sharp(t.mask.value, columns), p.variables, len(t.starts), columns)
 	}
-	err := p.batches(p.held.count, func(index *tensors.Tensor, real int) error {
-		out, err := p.look.Call(append(slices.Concat(p.weights, p.held.arguments), index, t.rotations.value, t.selected)...)
-		if err != nil {
-			return err
-		}
-		flags, entropies := tensors.MustCopyFlatData[float32](out[0]), tensors.MustCopyFlatData[float32](out[1])
-		for i := range correct {
-			first := i * p.settings.Batch
-			for k := first; k < first+real; k++ {
-				correct[i] = append(correct[i], flags[k] == 1)
-				loss[i] += float64(entropies[k]) / float64(p.held.count)
-			}
-		}
-		return nil
-	})
+	correct, loss, err := p.measure(t.rotations.value, t.selected, p.held)
 	if err != nil {
 		return err
 	}
@@ -392,6 +391,28 @@ func (p *placed) evaluate(t *stack) error {
 		t.stopped[i] = t.waits[i] >= p.settings.Patience
 	}
 	return nil
+}
+
+// measure tells for each alignment of a stack which examples it is right on, and the mean cross-entropy of their labels.
+func (p *placed) measure(rotations, selected *tensors.Tensor, e examples) (correct [][]bool, loss []float64, err error) {
+	count := rotations.Shape().Dim(0)
+	correct, loss = make([][]bool, count), make([]float64, count)
+	err = p.batches(e.count, func(index *tensors.Tensor, real int) error {
+		out, err := p.look.Call(append(slices.Concat(p.weights, e.arguments), index, rotations, selected)...)
+		if err != nil {
+			return err
+		}
+		flags, entropies := tensors.MustCopyFlatData[float32](out[0]), tensors.MustCopyFlatData[float32](out[1])
+		for i := range correct {
+			first := i * p.settings.Batch
+			for k := first; k < first+real; k++ {
+				correct[i] = append(correct[i], flags[k] == 1)
+				loss[i] += float64(entropies[k]) / float64(e.count)
+			}
+		}
+		return nil
+	})
+	return correct, loss, err
 }
 
 func share(correct []bool) float64 {

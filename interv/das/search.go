@@ -188,7 +188,7 @@ func (s *Search) fill(model interv.Model, train, held Data) (err error) {
 		}
 	}
 	if s.Kind == Means {
-		return train.checkValues(slices.Max(s.Ranks))
+		return train.checkValues()
 	}
 	return nil
 }

@@ -88,13 +88,14 @@ func (p *placed) newStack(starts []start) (*stack, error) {
 			continue
 		}
 		size := len(r) / p.width
+		each := size / p.variables
 		for v := range p.variables {
-			for k := range s.rank {
+			for k := range each {
 				column := v*t.widest + k
 				there[i*columns+column] = 1
 				selected[(v*count+i)*columns+column] = 1
 				for d := range p.width {
-					rotations[(i*p.width+d)*columns+column] = r[d*size+v*s.rank+k]
+					rotations[(i*p.width+d)*columns+column] = r[d*size+v*each+k]
 				}
 			}
 		}
@@ -121,7 +122,11 @@ func (p *placed) columns(s start) ([]float32, error) {
 	case Principal:
 		return directions(p.train.base(), p.place.Position, size), nil
 	case Means:
-		return differences(p.train.sources(), p.values, s.rank)
+		rank := s.rank
+		for _, values := range p.values {
+			rank = min(rank, different(values)-1)
+		}
+		return differences(p.train.sources(), p.values, rank)
 	case Boundless:
 		size = p.width
 	}

@@ -63,7 +63,7 @@ func (r *run) digest(model interv.Model) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	fmt.Fprintln(sum, r.Steps, r.Rate, r.Decays, r.Every, r.Watch, r.Patience, r.Enough, string(config))
+	fmt.Fprintln(sum, r.Steps, r.Rate, r.Decays, r.WeightDecay, r.Every, r.Watch, r.Patience, r.Enough, string(config))
 	if r.Schedule != nil {
 		for step := range r.Steps {
 			fmt.Fprintln(sum, r.Schedule(step))

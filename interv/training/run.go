@@ -34,6 +34,9 @@ type Settings struct {
 	Decays   [2]float64             // Adam's β₁ and β₂; 0 means 0.9 and 0.999
 	Loss     interv.Loss            // nil for [CrossEntropy]
 
+	// WeightDecay is by which share of the rate each step takes weight matrices towards 0, as with AdamW; 0 for none. See [interv.Adam].
+	WeightDecay float64
+
 	// Config has the interventions of the calls, for interchange intervention training. Their parameters, such as rotations, are trained as
 	// well.
 	Config interv.Config
@@ -126,7 +129,7 @@ func newRun(backend compute.Backend, model interv.Model, stream Stream, s Settin
 	if loss == nil {
 		loss = CrossEntropy
 	}
-	trainer, err := iv.Trainer(loss, interv.Adam{Rate: s.Rate, Schedule: s.Schedule, Decay: s.Decays[0], SquareDecay: s.Decays[1]})
+	trainer, err := iv.Trainer(loss, interv.Adam{Rate: s.Rate, Schedule: s.Schedule, Decay: s.Decays[0], SquareDecay: s.Decays[1], WeightDecay: s.WeightDecay})
 	if err != nil {
 		return nil, err
 	}

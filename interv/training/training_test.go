@@ -418,3 +418,28 @@ func TestCurvesAreShown(t *testing.T) {
 		t.Errorf("got %s", document)
 	}
 }
+
+// Weight decay takes matrices towards 0 by its share of the rate, apart from the gradients, and leaves biases alone.
+func TestWeightDecay(t *testing.T) {
+	const rate, decay = 0.01, 0.25
+	after := func(decay float64) map[string]*tensors.Tensor {
+		result, err := training.Run(t.Context(), engine, small(), training.Always(drawn(t, 50)), training.Settings{Steps: 1, Rate: rate, WeightDecay: decay})
+		must(t, err)
+		return result.Model.Weights().All()
+	}
+	plain, decayed := after(0), after(decay)
+	for name, start := range small().Weights().All() {
+		first, a, b := numbers(start), numbers(plain[name]), numbers(decayed[name])
+		for i := range first {
+			want := a[i]
+			if start.Rank() > 1 {
+				want -= rate * decay * first[i]
+			}
+			if math.Abs(b[i]-want) > 1e-6 {
+				t.Fatalf("%s, element %d: got %g, wanted %g", name, i, b[i], want)
+			}
+		}
+	}
+	_, err := training.Run(t.Context(), engine, small(), training.Always(drawn(t, 50)), training.Settings{Steps: 1, WeightDecay: -1})
+	wanted.Refusal(t, err, "weight decay", "-1")
+}
