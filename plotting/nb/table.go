@@ -28,6 +28,27 @@ func MustShowTable(table Table) {
 	}
 }
 
+// Picture is what shows as SVG: a drawing of a causal model.
+type Picture interface {
+	fmt.Stringer // in words
+	SVG() []byte // a document of its own
+}
+
+// ShowPicture displays a picture as output of the cell: as an image, and in words.
+func ShowPicture(picture Picture) error {
+	if !gonbui.IsNotebook {
+		return ErrNoNotebook
+	}
+	return send("", map[protocol.MIMEType]any{protocol.MIMETextHTML: image(picture.SVG(), picture.String()), protocol.MIMETextPlain: picture.String()})
+}
+
+// MustShowPicture is ShowPicture that panics on an error.
+func MustShowPicture(picture Picture) {
+	if err := ShowPicture(picture); err != nil {
+		panic(err)
+	}
+}
+
 // send hands one output to the kernel, and waits for it: a cell's process may end right after.
 func send(id string, data map[protocol.MIMEType]any) error {
 	gonbui.SendData(&protocol.DisplayData{Data: data, DisplayID: id})
