@@ -5,6 +5,8 @@
 //	model, tokenizer := transformer.MustLoad(folder), tokens.MustLoad(folder) // or of "gpt2"
 //
 // Because it knows two things about each country, where it keeps the country and where it keeps the question are different places.
+//
+// [MakeGivers] makes another one, in a minute, which says who is given something, and not who gives it: what circuits are looked for in.
 package toy
 
 import "strings"

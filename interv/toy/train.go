@@ -29,14 +29,19 @@ const (
 // Make trains the model and writes it, with its tokenizer, into a folder in Hugging Face's layout, unless it is there already. It returns
 // the folder. Training is in float64, so that every backend and processor comes to the same float32 weights but for the last digits.
 func Make(backend compute.Backend, folder string) (string, error) {
+	return written(folder, vocabulary(), func(tokenizer *tokens.Tokenizer) (*transformer.Model, error) { return train(backend, tokenizer) })
+}
+
+// written is the folder of a model, which is made if it is not there.
+func written(folder string, words []string, make func(*tokens.Tokenizer) (*transformer.Model, error)) (string, error) {
 	if _, err := os.Stat(filepath.Join(folder, "config.json")); err == nil {
 		return folder, nil
 	}
-	tokenizer, err := tokens.Words(vocabulary())
+	tokenizer, err := tokens.Words(words)
 	if err != nil {
 		return "", err
 	}
-	model, err := train(backend, tokenizer)
+	model, err := make(tokenizer)
 	if err != nil {
 		return "", err
 	}
@@ -79,7 +84,22 @@ func initial(config transformer.Config) (*transformer.Model, error) {
 
 // train trains on all sentences at once.
 func train(backend compute.Backend, tokenizer *tokens.Tokenizer) (*transformer.Model, error) {
-	parsed, err := transformer.ParseConfig(fmt.Appendf(nil, config, tokenizer.Size()))
+	batch, err := tokenizer.Encode(tokens.Options{}, sentences()...)
+	if err != nil {
+		return nil, err
+	}
+	inputs := interv.Inputs{interv.InputIDs: batch.Inputs()[interv.InputIDs]} // of one length, so that there is nothing to mask
+	next, err := training.NextTokens(inputs, given)
+	if err != nil {
+		return nil, err
+	}
+	return fit(backend, fmt.Sprintf(config, tokenizer.Size()), false, training.Always(interv.Call{Base: inputs, Labels: interv.Inputs{training.Label: next}}),
+		training.Settings{Steps: steps, Rate: rate, Decays: [2]float64{0.9, 0.99}, Every: steps})
+}
+
+// fit trains a model of a config in float64, on the grid or not.
+func fit(backend compute.Backend, config string, rounded bool, stream training.Stream, settings training.Settings) (*transformer.Model, error) {
+	parsed, err := transformer.ParseConfig([]byte(config))
 	if err != nil {
 		return nil, err
 	}
@@ -91,21 +111,18 @@ func train(backend compute.Backend, tokenizer *tokens.Tokenizer) (*transformer.M
 	if err != nil {
 		return nil, err
 	}
-	batch, err := tokenizer.Encode(tokens.Options{}, sentences()...)
+	if !rounded {
+		result, err := training.Run(context.Background(), backend, precise, stream, settings)
+		if err != nil {
+			return nil, err
+		}
+		return model.WithWeights(converted[float64, float32](result.Model.Weights().All()))
+	}
+	result, err := training.Run(context.Background(), backend, onGrid{precise}, stream, settings)
 	if err != nil {
 		return nil, err
 	}
-	inputs := interv.Inputs{interv.InputIDs: batch.Inputs()[interv.InputIDs]} // of one length, so that there is nothing to mask
-	next, err := training.NextTokens(inputs, given)
-	if err != nil {
-		return nil, err
-	}
-	result, err := training.Run(context.Background(), backend, precise, training.Always(interv.Call{Base: inputs, Labels: interv.Inputs{training.Label: next}}),
-		training.Settings{Steps: steps, Rate: rate, Decays: [2]float64{0.9, 0.99}, Every: steps})
-	if err != nil {
-		return nil, err
-	}
-	return model.WithWeights(converted[float64, float32](result.Model.Weights().All()))
+	return model.WithWeights(converted[float64, float32](result.Model.rounded()))
 }
 
 // converted are weights in another floating-point type.
