@@ -149,7 +149,11 @@ func TestModelsOfEveryKind(t *testing.T) {
 	if err := mlp.MustNewClassifier(mlp.Config{Layers: 2, Width: 2, Classes: 3}, 1).Save(filepath.Join(folder, "mlp")); err != nil {
 		t.Fatal(err)
 	}
+	if err := gru.MustNewLanguageModel(gru.Config{Layers: 1, Width: 2, Embeddings: true, Vocabulary: 7, MaxPositions: 4}, 1).Save(filepath.Join(folder, "lm")); err != nil {
+		t.Fatal(err)
+	}
 	for model, sweep := range map[string]string{
+		"lm":  `"base": {"ids": [[1, 2, 3]]}, "source": {"ids": [[1, 4, 3]]}, "sweep": {"components": ["cell_output"], "positions": [{"at": [[0]]}, {"at": [[-1]]}]`,
 		"gru": `"base": {"embeds": [[[1, 2], [3, 4]]]}, "source": {"embeds": [[[4, 3], [2, 1]]]}, "sweep": {"components": ["cell_output"], "positions": [{"at": [[0]]}, {"at": [[1]]}]`,
 		"mlp": `"base": {"embeds": [[[1, 2]]]}, "source": {"embeds": [[[4, 3]]]}, "sweep": {"components": ["block_output"]`,
 	} {
@@ -194,20 +198,20 @@ func TestRun(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	change := func(old, new string) string { return write(t, strings.Replace(small, old, new, 1)) }
 	for words, job := range map[string]string{
-		`did you mean "block_output"?`:    change("block_output", "block_outputs"),
-		`did you mean "components"?`:      change(`"components"`, `"componets"`),
-		`did you mean "bfloat16"?`:        change(`"base"`, `"precision": "bfloat61", "base"`),
-		`did you mean "sweep"?`:           change(`"sweep"`, `"sweeps"`),
-		"JSON: got unexpected EOF":        change(small[len(small)-1:], ""),
-		"wanted 0 to 3":                   change("[[1]]", "[[4]]"),
-		"4, as there is no padding":       change("[3, 1, 4, 1]", "[3, 1, 4]"),
-		"neither, wanted one of the two":  write(t, `{"model": "MODEL", "base": {"ids": [[1]]}}`),
-		"model: got nothing":              change("MODEL", ""),
-		"wanted a folder, or an id":       change("MODEL", "./nowhere"),
-		"text, ids and embeds: got 2":     change(`"base": {`, `"base": {"text": ["a"], `),
-		`did you mean "left"?`:            change(`"base": {`, `"base": {"padding": "lift", `),
-		`did you mean "logit_difference"`: change(`"logit_difference"`, `"logit_differences"`),
-		"no such file":                    filepath.Join(t.TempDir(), "job.json"),
+		`did you mean "block_output"?`:           change("block_output", "block_outputs"),
+		`did you mean "components"?`:             change(`"components"`, `"componets"`),
+		`did you mean "bfloat16"?`:               change(`"base"`, `"precision": "bfloat61", "base"`),
+		`did you mean "sweep"?`:                  change(`"sweep"`, `"sweeps"`),
+		"JSON: got unexpected EOF":               change(small[len(small)-1:], ""),
+		"wanted 0 to 3":                          change("[[1]]", "[[4]]"),
+		"4, as there is no padding":              change("[3, 1, 4, 1]", "[3, 1, 4]"),
+		"search and sweep: got none, wanted one": write(t, `{"model": "MODEL", "base": {"ids": [[1]]}}`),
+		"model: got nothing":                     change("MODEL", ""),
+		"wanted a folder, or an id":              change("MODEL", "./nowhere"),
+		"text, ids and embeds: got 2":            change(`"base": {`, `"base": {"text": ["a"], `),
+		`did you mean "left"?`:                   change(`"base": {`, `"base": {"padding": "lift", `),
+		`did you mean "logit_difference"`:        change(`"logit_difference"`, `"logit_differences"`),
+		"no such file":                           filepath.Join(t.TempDir(), "job.json"),
 	} {
 		fail(t, failed, words, "explain", job)
 		fail(t, failed, words, "sweep", job)

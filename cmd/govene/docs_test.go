@@ -18,18 +18,19 @@ import (
 	"github.com/govene/govene/interv/toy"
 )
 
-// jobs writes the jobs of docs/command.md, a sweep, a call and a search with its examples, for the tutorials' model in place of GPT-2.
+// jobs writes the jobs of docs/command.md, a sweep, a call and a search with its examples, for the tutorials' model in place of GPT-2; beside
+// them are an attribution and paths.
 func jobs(t *testing.T) (sweep, call, search string) {
 	t.Helper()
 	blocks := regexp.MustCompile("(?s)```json\n(.*?)```").FindAllSubmatch(read(t, "../../docs/command.md"), -1)
-	if len(blocks) != 3 {
+	if len(blocks) != 5 {
 		t.Fatalf("docs/command.md has %d jobs", len(blocks))
 	}
 	folder := t.TempDir()
 	if _, err := toy.Make(backend.MustNew(), filepath.Join(folder, "facts")); err != nil {
 		t.Fatal(err)
 	}
-	paths := []string{filepath.Join(folder, "job.json"), filepath.Join(folder, "call.json"), filepath.Join(folder, "search.json")}
+	paths := []string{filepath.Join(folder, "job.json"), filepath.Join(folder, "call.json"), filepath.Join(folder, "search.json"), filepath.Join(folder, "attribution.json"), filepath.Join(folder, "paths.json")}
 	for i, path := range paths {
 		if err := os.WriteFile(path, bytes.Replace(blocks[i][1], []byte(`"gpt2"`), []byte(`"facts"`), 1), 0o644); err != nil {
 			t.Fatal(err)
@@ -64,6 +65,9 @@ func TestDocumentation(t *testing.T) {
 	}
 	succeed(t, "sweep", sweep)
 	succeed(t, "verify", sweep)
+	for command, job := range map[string]string{"attribute": "attribution.json", "paths": "paths.json"} {
+		succeed(t, command, filepath.Join(filepath.Dir(sweep), job), "--plot", filepath.Join(filepath.Dir(sweep), job+".svg"))
+	}
 	trySearch(t, search)
 	if runtime.GOOS == "windows" {
 		return

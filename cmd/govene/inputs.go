@@ -18,6 +18,8 @@ type inputs struct {
 	AddSpecial bool   `json:"add_special,omitempty"` // put the tokenizer's special tokens around texts
 	Padding    string `json:"padding,omitempty"`     // of shorter texts or ids: "left" or "right"; without it, all are equally long
 	Pad        string `json:"pad,omitempty"`         // the token to pad texts with; the tokenizer's own where it is left out
+
+	encoded *tokens.Batch // the text, once it has been asked for
 }
 
 // sides are the words for where is padded.
@@ -44,15 +46,24 @@ func (in *inputs) tensors(j *job) (interv.Inputs, error) {
 	case in.Embeds != nil:
 		return in.embeds()
 	}
-	tokenizer, err := j.texts()
-	if err != nil {
-		return nil, err
-	}
-	batch, err := tokenizer.Encode(tokens.Options{AddSpecial: in.AddSpecial, Padding: side, Pad: in.Pad}, in.Text...)
+	batch, err := in.batch(j)
 	if err != nil {
 		return nil, err
 	}
 	return batch.Inputs(), nil
+}
+
+// batch is the text as tokens.
+func (in *inputs) batch(j *job) (*tokens.Batch, error) {
+	if in.encoded != nil {
+		return in.encoded, nil
+	}
+	tokenizer, err := j.texts()
+	if err != nil {
+		return nil, err
+	}
+	in.encoded, err = tokenizer.Encode(tokens.Options{AddSpecial: in.AddSpecial, Padding: sides[in.Padding], Pad: in.Pad}, in.Text...)
+	return in.encoded, err
 }
 
 // ids are given tokens. Only with padding is there a mask: models without attention take none.

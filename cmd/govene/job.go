@@ -1,10 +1,11 @@
 package main
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,18 +25,20 @@ import (
 	"github.com/govene/govene/interv/transformer"
 )
 
-// job is what a file describes: a sweep, one call, or a search for alignments.
+// job is what a file describes: a sweep, one call, an attribution, paths, or a search for alignments.
 type job struct {
-	Model     string                `json:"model"`               // a folder, from where the file is, or an id on the hub
-	Precision transformer.Precision `json:"precision,omitempty"` // of a transformer's numbers; empty for float32
-	Base      *inputs               `json:"base"`                // the runs that are patched
-	Source    *inputs               `json:"source,omitempty"`    // of a sweep
-	Sources   []*inputs             `json:"sources,omitempty"`   // of a call, one for each group
-	Sweep     json.RawMessage       `json:"sweep,omitempty"`     // a sweep.Sweep
-	Config    *interv.Config        `json:"config,omitempty"`    // of a call
-	Call      json.RawMessage       `json:"call,omitempty"`
-	Search    *search               `json:"search,omitempty"`
-	Examples  string                `json:"examples,omitempty"` // of a search: a file with a line for each, from where the job's file is
+	Model       string                `json:"model"`               // a folder, from where the file is, or an id on the hub
+	Precision   transformer.Precision `json:"precision,omitempty"` // of a transformer's numbers; empty for float32
+	Base        *inputs               `json:"base"`                // the runs that are patched
+	Source      *inputs               `json:"source,omitempty"`    // of a sweep, an attribution or paths
+	Sources     []*inputs             `json:"sources,omitempty"`   // of a call, one for each group
+	Sweep       json.RawMessage       `json:"sweep,omitempty"`     // a sweep.Sweep
+	Config      *interv.Config        `json:"config,omitempty"`    // of a call
+	Call        json.RawMessage       `json:"call,omitempty"`
+	Attribution json.RawMessage       `json:"attribution,omitempty"` // attributed, in this package
+	Paths       json.RawMessage       `json:"paths,omitempty"`       // patched
+	Search      *search               `json:"search,omitempty"`
+	Examples    string                `json:"examples,omitempty"` // of a search: a file with a line for each, from where the job's file is
 
 	path      string
 	tokenizer *tokens.Tokenizer // nil until a text has been met
@@ -54,23 +57,35 @@ func readJob(path string) (*job, error) {
 	missing := func(field, wanted string) error {
 		return interv.Within(path, &interv.Error{Axis: field, Got: "nothing", Wanted: wanted})
 	}
+	parts := map[string]bool{"sweep": j.Sweep != nil, "config": j.Config != nil, "attribution": j.Attribution != nil, "paths": j.Paths != nil, "search": j.Search != nil}
+	var there []string
+	for _, name := range slices.Sorted(maps.Keys(parts)) {
+		if parts[name] {
+			there = append(there, name)
+		}
+	}
+	wrong := func(axis, got, wanted string) (*job, error) {
+		return nil, interv.Within(path, &interv.Error{Axis: axis, Got: got, Wanted: wanted})
+	}
 	switch {
 	case j.Model == "":
 		return nil, missing("model", "a folder, or a model's id on the hub")
-	case j.Search != nil && (j.Sweep != nil || j.Config != nil || j.Base != nil || j.Source != nil || j.Sources != nil || j.Call != nil):
-		return nil, interv.Within(path, &interv.Error{Axis: "search", Got: "a sweep, a config, a call or inputs beside it", Wanted: "examples alone"})
+	case len(there) != 1:
+		return wrong("attribution, config, paths, search and sweep", cmp.Or(strings.Join(there, " and "), "none"), "one")
+	case j.Search != nil && (j.Base != nil || j.Source != nil || j.Sources != nil || j.Call != nil):
+		return wrong("search", "a call or inputs beside it", "examples alone")
 	case (j.Search == nil) != (j.Examples == ""):
 		return nil, missing("search and examples", "both or none")
 	case j.Search != nil:
 		return j, nil
 	case j.Base == nil:
 		return nil, missing("base", "inputs")
-	case (j.Sweep == nil) == (j.Config == nil):
-		return nil, interv.Within(path, &interv.Error{Axis: "sweep and config", Got: map[bool]string{true: "neither", false: "both"}[j.Sweep == nil], Wanted: "one of the two"})
-	case j.Sweep != nil && (j.Sources != nil || j.Call != nil):
-		return nil, interv.Within(path, &interv.Error{Axis: "sources and call", Got: "some, beside a sweep", Wanted: "none: a sweep has one source"})
+	case j.Config == nil && (j.Sources != nil || j.Call != nil):
+		return wrong("sources and call", "some, beside "+there[0], "none: they belong to a config; "+there[0]+" has one source")
 	case j.Config != nil && j.Source != nil:
-		return nil, interv.Within(path, &interv.Error{Axis: "source", Got: "one, beside a config", Wanted: "sources, a list with one for each group"})
+		return wrong("source", "one, beside a config", "sources, a list with one for each group")
+	case j.Source == nil && (j.Attribution != nil || j.Paths != nil):
+		return nil, missing("source", "inputs, which are read: one for each of the base's")
 	}
 	return j, nil
 }
@@ -104,7 +119,7 @@ func (j *job) load() (compute.Backend, interv.Model, error) {
 	has := func(name string) bool { return fields[name] != nil }
 	var model interv.Model
 	switch {
-	case has("model_type") || has("architectures"):
+	case (has("model_type") || has("architectures")) && string(fields["model_type"]) != `"gru"`:
 		var options []transformer.Option
 		if j.Precision != "" {
 			options = append(options, j.Precision)
@@ -112,13 +127,13 @@ func (j *job) load() (compute.Backend, interv.Model, error) {
 		model, err = transformer.Load(folder, options...)
 	case j.Precision != "":
 		err = &interv.Error{Where: j.path, Axis: "precision", Got: string(j.Precision), Wanted: "none: the model is no transformer"}
-	case has("n_labels"):
+	case has("n_labels"), has("include_emb"), has("model_type"): // of pyvene's GRU
 		model, err = gru.Load(folder)
 	case has("num_classes"):
 		model, err = mlp.Load(folder)
 	default:
 		err = &interv.Error{Where: folder, Axis: checkpoint.ConfigFile, Got: "neither model_type, n_labels nor num_classes",
-			Wanted: "the config of a transformer, a recurrent classifier or a multilayer perceptron"}
+			Wanted: "the config of a transformer, a recurrent network or a multilayer perceptron"}
 	}
 	if err != nil {
 		return nil, nil, err
@@ -131,67 +146,49 @@ func (j *job) load() (compute.Backend, interv.Model, error) {
 func (j *job) sweep() (s sweep.Sweep, err error) {
 	within := func(part string, err error) (sweep.Sweep, error) { return s, interv.Within(j.path+", "+part, err) }
 	if j.Sweep == nil {
-		return within("sweep", &interv.Error{Got: "none", Wanted: "one: the job is a call, for govene run"})
+		return within("sweep", &interv.Error{Got: "none", Wanted: "one: the job is for govene " + j.command()})
 	}
-	text, err := j.withTokens(j.Sweep)
+	if s.Base, s.Source, err = j.pairs(); err != nil {
+		return s, err
+	}
+	base, source := s.Base, s.Source
+	text, err := j.words(j.Sweep)
 	if err != nil {
 		return within("sweep", err)
 	}
 	if err := strict.Unmarshal(text, &s); err != nil {
 		return s, interv.Within(j.path, err)
 	}
-	if s.Base, err = j.Base.tensors(j); err != nil {
-		return within("base", err)
-	}
-	if j.Source != nil {
-		if s.Source, err = j.Source.tensors(j); err != nil {
-			return within("source", err)
-		}
-	}
+	s.Base, s.Source = base, source
 	return s, nil
 }
 
-// tokensOf are the settings of metrics that list tokens: a text in them stands for the token that it is.
-var tokensOf = []string{"right", "wrong", "tokens"}
+// command is the one that runs the job.
+func (j *job) command() string {
+	switch {
+	case j.Sweep != nil:
+		return "sweep"
+	case j.Attribution != nil:
+		return "attribute"
+	case j.Paths != nil:
+		return "paths"
+	case j.Search != nil:
+		return "das"
+	}
+	return "run"
+}
 
-// withTokens writes ids in the place of texts that stand for tokens.
-func (j *job) withTokens(text json.RawMessage) (json.RawMessage, error) {
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.UseNumber()
-	var value any
-	if err := decoder.Decode(&value); err != nil {
-		return nil, err
+// pairs are the inputs of bases and of sources, nil where there are none.
+func (j *job) pairs() (base, source interv.Inputs, err error) {
+	if base, err = j.Base.tensors(j); err != nil {
+		return nil, nil, interv.Within(j.path+", base", err)
 	}
-	var walk func(value any, within bool) (any, error)
-	walk = func(value any, within bool) (_ any, err error) {
-		switch v := value.(type) {
-		case map[string]any:
-			for name := range v {
-				if v[name], err = walk(v[name], slices.Contains(tokensOf, name)); err != nil {
-					return nil, err
-				}
-			}
-		case []any:
-			for i := range v {
-				if v[i], err = walk(v[i], within); err != nil {
-					return nil, err
-				}
-			}
-		case string:
-			if within {
-				tokenizer, err := j.texts()
-				if err != nil {
-					return nil, err
-				}
-				return tokenizer.ID(v)
-			}
+	if j.Source != nil {
+		if source, err = j.Source.tensors(j); err != nil {
+			return nil, nil, interv.Within(j.path+", source", err)
 		}
-		return value, nil
 	}
-	if _, err := walk(value, false); err != nil {
-		return nil, err
-	}
-	return json.Marshal(value)
+	return base, source, nil
 }
 
 // texts is the model's tokenizer.

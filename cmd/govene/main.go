@@ -3,6 +3,8 @@
 //	govene explain JOB.json         what a job will do, before anything is compiled
 //	govene sweep JOB.json           runs a sweep: results, tables and a map; goes on where it was ended
 //	govene merge PART.json...       puts the parts of a sweep together that several machines have done
+//	govene attribute JOB.json       estimates from gradients what patches would change
+//	govene paths JOB.json           patches paths from heads into receivers
 //	govene run JOB.json             makes one call and measures it
 //	govene das JOB.json             searches for alignments, and reports on them beside controls
 //	govene verify JOB.json          runs a job again, and compares all bits with the results that are there
@@ -50,7 +52,7 @@ type command struct {
 	do        func(c *call) error
 }
 
-var commands = []command{explainCommand, sweepCommand, mergeCommand, runCommand, dasCommand, verifyCommand, serveCommand, statusCommand, stopCommand, versionCommand}
+var commands = []command{explainCommand, sweepCommand, mergeCommand, attributeCommand, pathsCommand, runCommand, dasCommand, verifyCommand, serveCommand, statusCommand, stopCommand, versionCommand}
 
 // call is a command under way.
 type call struct {
@@ -134,7 +136,7 @@ func (c *call) parse(count int) error {
 func usage(w io.Writer) {
 	fmt.Fprint(w, "Govene finds out what the activations of a neural network cause: it runs the jobs that files describe.\n\n")
 	for _, c := range commands {
-		fmt.Fprintf(w, "  govene %-8s %-14s %s\n", c.name, c.arguments, c.does)
+		fmt.Fprintf(w, "  govene %-9s %-14s %s\n", c.name, c.arguments, c.does)
 	}
 	fmt.Fprint(w, "\ngovene COMMAND --help says more. GOMLX_BACKEND names the backend. Exit status: 0 done, 1 failed or different, 2 used wrongly.\n")
 }

@@ -82,11 +82,11 @@ func (j *job) call() (*interv.Intervenable, interv.Call, error) {
 		return nil, interv.Call{}, interv.Within(j.path+", "+part, err)
 	}
 	if j.Config == nil {
-		return within("config", &interv.Error{Got: "none", Wanted: "one: the job is a sweep, for govene sweep"})
+		return within("config", &interv.Error{Got: "none", Wanted: "one: the job is for govene " + j.command()})
 	}
 	var file callFile
 	if j.Call != nil {
-		text, err := j.withTokens(j.Call)
+		text, err := j.words(j.Call)
 		if err == nil {
 			err = strict.Unmarshal(text, &file)
 		}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/sweep"
 )
 
@@ -112,8 +113,11 @@ var explainCommand = command{name: "explain", arguments: "JOB.json", does: "says
 	if j.Search != nil {
 		return explainSearch(c, j.path)
 	}
-	if j.Sweep == nil {
+	if j.Config != nil {
 		return j.explainCall(c)
+	}
+	if j.Sweep == nil {
+		return interv.Within(j.path, &interv.Error{Axis: "explain", Got: "a job for govene " + j.command(), Wanted: "a sweep, a call or a search: there is nothing to lay out"})
 	}
 	plan, err := j.plan(func(*sweep.Sweep) {})
 	if err == nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -17,7 +18,7 @@ do, which by most, and by how much. On another backend than the one that the res
 `, do: doVerify}
 
 func doVerify(c *call) error {
-	path := c.flags.String("results", "", "the `file` to compare with (default JOB.result.json, for a call JOB.result.csv, for a search JOB.report.json)")
+	path := c.flags.String("results", "", "the `file` to compare with (default JOB.result.json, for a search JOB.report.json, for all else JOB.result.csv)")
 	if err := c.parse(1); err != nil {
 		return err
 	}
@@ -28,11 +29,13 @@ func doVerify(c *call) error {
 	if j.Search != nil {
 		return verifySearch(c, j.path, *path)
 	}
-	if j.Config != nil {
-		if *path == "" {
-			*path = j.beside(callResults)
-		}
-		return verifyCall(c, j, *path)
+	switch {
+	case j.Config != nil:
+		return verifyCall(c, j, cmp.Or(*path, j.beside(callResults)))
+	case j.Attribution != nil:
+		return verifyEffects(c, j, "attribution", cmp.Or(*path, j.beside(callResults)))
+	case j.Paths != nil:
+		return verifyEffects(c, j, "paths", cmp.Or(*path, j.beside(callResults)))
 	}
 	if *path == "" {
 		*path = j.results(sweep.Part{})
@@ -125,22 +128,28 @@ func differences(kept, again *sweep.Result) difference {
 	return d
 }
 
-// verifyCall compares the table of a call, line by line: a number is written with all of its bits.
+// verifyCall compares the table of a call.
 func verifyCall(c *call, j *job, path string) error {
+	return compareTables(c, path, func() ([]byte, error) {
+		iv, call, err := j.call()
+		if err != nil {
+			return nil, err
+		}
+		result, err := iv.Run(call)
+		if err != nil {
+			return nil, interv.Within(j.path, err)
+		}
+		return measuredText(measured(result))
+	})
+}
+
+// compareTables compares a table with the one that is made again, line by line: a number is written with all of its bits.
+func compareTables(c *call, path string, make func() ([]byte, error)) error {
 	kept, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	iv, call, err := j.call()
-	if err != nil {
-		return err
-	}
-	result, err := iv.Run(call)
-	if err != nil {
-		return interv.Within(j.path, err)
-	}
-	rows := measured(result)
-	again, err := measuredText(rows)
+	again, err := make()
 	if err != nil {
 		return err
 	}
@@ -148,6 +157,7 @@ func verifyCall(c *call, j *job, path string) error {
 	if len(had) != len(has) || had[0] != has[0] {
 		return &interv.Error{Where: path, Axis: "table", Got: fmt.Sprintf("%d lines, columns %s", len(had), had[0]), Wanted: fmt.Sprintf("%d lines, columns %s", len(has), has[0])}
 	}
+	lines := len(has) - 2 // without the columns' names, and what follows the last line's end
 	count, first := 0, ""
 	for i := range has {
 		if had[i] != has[i] {
@@ -157,8 +167,8 @@ func verifyCall(c *call, j *job, path string) error {
 		}
 	}
 	if count > 0 {
-		return fmt.Errorf("%s: %d of %d lines differ, the first of them %s", path, count, len(rows), first)
+		return fmt.Errorf("%s: %d of %d lines differ, the first of them %s", path, count, lines, first)
 	}
-	fmt.Fprintf(c.out, "%s: all %d numbers are the same, to the bit\n", path, len(rows))
+	fmt.Fprintf(c.out, "%s: all %d numbers are the same, to the bit\n", path, lines)
 	return nil
 }

@@ -57,7 +57,7 @@ func (r *Result) Sweep(places []sweep.Place) (*sweep.Result, error) {
 				heads = []int{head}
 			}
 			for _, place := range at {
-				like.Cells = append(like.Cells, sweep.Cell{Component: e.Site.Component, Layer: e.Site.Layer, Place: place, Heads: heads})
+				like.Cells = append(like.Cells, sweep.Cell{Component: e.Site.Component, Layer: e.Site.Layer, Place: place, Heads: heads, Scale: 1})
 			}
 		}
 	}

@@ -290,7 +290,9 @@ func (j *job) checkSenders(catalogue interv.Catalogue) error {
 	if len(j.Senders) == 0 {
 		return &interv.Error{Axis: "senders", Got: "none", Wanted: "at least one, before the receivers"}
 	}
+	j.Senders = slices.Clone(j.Senders)
 	for i, cell := range j.Senders {
+		j.Senders[i].Scale = 1 // as in the cells of a sweep without directions
 		if err := j.addSender(catalogue, cell); err != nil {
 			return interv.Within(fmt.Sprintf("sender %d", i), err)
 		}

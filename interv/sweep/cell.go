@@ -79,7 +79,7 @@ func (c Cell) String() string {
 	if c.Features != nil {
 		text += ", features " + listed(c.Features)
 	}
-	if c.Direction != 0 || c.Scale != 0 && c.Scale != 1 {
+	if c.Direction != 0 || c.Scale != 1 {
 		text += fmt.Sprintf(", direction %d times %g", c.Direction, c.Scale)
 	}
 	return text

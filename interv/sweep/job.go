@@ -212,13 +212,14 @@ func (j *job) checkDirection(c *Cell) error {
 		if c.Direction != 0 || c.Scale != 0 && c.Scale != 1 {
 			return &interv.Error{Axis: "direction and scale", Got: fmt.Sprintf("%d and %g", c.Direction, c.Scale), Wanted: "none: the sweep has no directions"}
 		}
+		c.Scale = 1
 		return nil
 	}
 	if c.Direction < 0 || c.Direction >= len(j.Directions) {
 		return &interv.Error{Axis: "direction", Got: fmt.Sprint(c.Direction), Wanted: fmt.Sprintf("0 to %d", len(j.Directions)-1)}
 	}
-	if c.Scale == 0 && j.Scales == nil {
-		c.Scale = 1
+	if c.Scale == 0 && j.Cells != nil {
+		return &interv.Error{Axis: "scale", Got: "0", Wanted: "the factor on the direction, such as 1; where 0 is meant, an axis of Scales has it"}
 	}
 	if v := (vector{c.Direction, c.Scale}); !slices.Contains(j.vectors, v) {
 		j.vectors = append(j.vectors, v)

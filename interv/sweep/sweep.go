@@ -106,7 +106,7 @@ type Cell struct {
 	Heads     []int            `json:"heads,omitzero"`    // nil for all
 	Features  []int            `json:"features,omitzero"` // nil for all
 	Direction int              `json:"direction,omitempty"`
-	Scale     float64          `json:"scale,omitempty"` // on the direction; 0 for 1 in [Sweep.Cells]
+	Scale     float64          `json:"scale,omitempty"` // on the direction, in a sweep that has some; 1 in every other, where it may be left out
 }
 
 // Corruption is an intervention that acts in every cell of a sweep, before the cell's own.
