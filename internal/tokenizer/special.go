@@ -116,18 +116,23 @@ func (t *Tokenizer) WithSpecial(before, after []int) *Tokenizer {
 	return &changed
 }
 
-// File is tokenizer.json, given the one that the tokenizer was parsed from: the same, unless its special tokens were changed.
+// File is tokenizer.json, given the one that the tokenizer was parsed from: the same, unless settings or other special tokens changed it.
 func (t *Tokenizer) File(parsed []byte) ([]byte, error) {
-	if !t.changed {
+	if !t.changed && t.settled == nil {
 		return parsed, nil
 	}
 	var fields file
 	if err := json.Unmarshal(parsed, &fields); err != nil {
 		return nil, err
 	}
-	var err error
-	if fields.PostProcessor, err = t.template(t.special); err != nil {
-		return nil, err
+	if t.settled != nil {
+		fields.AddedTokens, fields.PreTokenizer = t.settled.AddedTokens, t.settled.PreTokenizer
+	}
+	if t.changed {
+		var err error
+		if fields.PostProcessor, err = t.template(t.special); err != nil {
+			return nil, err
+		}
 	}
 	return json.Marshal(fields)
 }

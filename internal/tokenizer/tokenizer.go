@@ -23,7 +23,8 @@ type Tokenizer struct {
 	model       model
 	decoders    []decoder
 	special     special
-	changed     bool // special is no longer what the file says
+	changed     bool  // special is no longer what the file says
+	settled     *file // what settings made of the file; nil if that is what it says
 }
 
 // Token is a token in a text: the bytes from Start to End. A token that was put in has none.
@@ -31,8 +32,8 @@ type Token struct {
 	ID, Start, End int
 }
 
-// Parse reads tokenizer.json.
-func Parse(text []byte) (*Tokenizer, error) {
+// Parse reads tokenizer.json. Settings, of which there may be one, change what it says.
+func Parse(text []byte, settings ...Settings) (*Tokenizer, error) {
 	rest, tables, ok := scan(string(text))
 	if !ok {
 		rest = string(text)
@@ -45,6 +46,15 @@ func Parse(text []byte) (*Tokenizer, error) {
 	var err error
 	if t.model, t.vocabulary, err = parseModel(f.Model, tables); err != nil {
 		return nil, fmt.Errorf("model: %w", err)
+	}
+	for _, s := range settings {
+		changed, err := f.configure(s, t.vocabulary)
+		if err != nil {
+			return nil, err
+		}
+		if changed {
+			t.settled = &file{AddedTokens: f.AddedTokens, PreTokenizer: f.PreTokenizer}
+		}
 	}
 	if t.normalizers, err = parsed(f.Normalizer, "normalizers", parseNormalizer); err != nil {
 		return nil, fmt.Errorf("normalizer: %w", err)

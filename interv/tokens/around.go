@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/govene/govene/internal/checkpoint"
+	"github.com/govene/govene/internal/tokenizer"
 	"github.com/govene/govene/interv"
 )
 
@@ -40,6 +41,20 @@ var familyClasses = func() map[string]string {
 	}
 	return classes
 }()
+
+// settle makes the settings those of the tokenizer's class.
+func (s *special) settle() {
+	class := s.Class
+	if class == "" {
+		class = familyClasses[s.family]
+	}
+	switch strings.TrimSuffix(class, "Fast") {
+	case "LlamaTokenizer":
+		s.PrefixSpace = tokenizer.Unsaid
+	case "CohereTokenizer", "BloomTokenizer":
+		s.Everywhere = true
+	}
+}
 
 // applyClass puts the tokens around texts that the tokenizer's class puts, if it has a say in that.
 func (t *Tokenizer) applyClass(folder string) error {

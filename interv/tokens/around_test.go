@@ -61,6 +61,62 @@ func TestClasses(t *testing.T) {
 	}
 }
 
+// What tokenizer_config.json says of spaces and of added tokens counts as in transformers, and after the tokenizer was saved.
+func TestSettings(t *testing.T) {
+	data, err := os.ReadFile("testdata/settings.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases []struct {
+		Tokenizer    string
+		PreTokenizer json.RawMessage `json:"pre_tokenizer"`
+		Config       json.RawMessage
+		Texts        []struct {
+			Text string
+			IDs  []int
+		}
+	}
+	if err := json.Unmarshal(data, &cases); err != nil || len(cases) != 105 {
+		t.Fatalf("got %d cases, wanted 105 (%v)", len(cases), err)
+	}
+	for _, c := range cases {
+		file := form(t, c.Tokenizer)
+		if c.PreTokenizer != nil {
+			var fields map[string]json.RawMessage
+			if err := json.Unmarshal([]byte(file), &fields); err != nil {
+				t.Fatal(err)
+			}
+			fields["pre_tokenizer"] = c.PreTokenizer
+			made, err := json.Marshal(fields)
+			if err != nil {
+				t.Fatal(err)
+			}
+			file = string(made)
+		}
+		tokenizer, err := tokens.Load(folder(t, map[string]string{"tokenizer.json": file, "tokenizer_config.json": string(c.Config)}))
+		if err != nil {
+			t.Errorf("%s, %s: %v", c.Tokenizer, c.Config, err)
+			continue
+		}
+		saved := t.TempDir()
+		if err := tokenizer.Save(saved); err != nil {
+			t.Fatal(err)
+		}
+		for of, tokenizer := range map[string]*tokens.Tokenizer{"loaded": tokenizer, "saved": tokens.MustLoad(saved)} {
+			for _, text := range c.Texts {
+				if got := tokenizer.MustEncode(tokens.Options{}, text.Text).IDs()[0]; !slices.Equal(got, text.IDs) {
+					t.Errorf("%s, %s, %s %s, %q: got %v, wanted %v", of, c.Tokenizer, c.Config, c.PreTokenizer, text.Text, got, text.IDs)
+				}
+			}
+		}
+	}
+	_, err = tokens.Load(folder(t, map[string]string{"tokenizer.json": form(t, "gpt2"),
+		"tokenizer_config.json": `{"added_tokens_decoder": {"7": {"content": "th", "single_word": true}}}`}))
+	if err == nil || !strings.Contains(err.Error(), `added token "th": got single_word`) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestClassRefusals(t *testing.T) {
 	for config, words := range map[string]string{
 		`{"tokenizer_class": "GemmaTokenizer"}`:                                          "bos_token: got no token <bos>, wanted one, as tokenizers of class GemmaTokenizer put it around each text",

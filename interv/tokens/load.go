@@ -24,7 +24,9 @@ import (
 // tokenizers of the classes Llama, CodeLlama, Gemma, Cohere and GPTNeoX (tokenizer_class of tokenizer_config.json, or else that of the model's
 // family), which go by add_bos_token and add_eos_token of tokenizer_config.json: of these, all but GPTNeoX put bos_token before a text unless
 // told not to. transformers 5 goes by tokenizer.json for them too (but for GPTNeoX, which puts nothing), so that a file in which the two differ,
-// such as DeepSeek V3's, has other tokens there.
+// such as DeepSeek V3's, has other tokens there. Of tokenizer_config.json, as there, count add_prefix_space, for a ByteLevel pre-tokenizer that
+// stands alone (no, if it is not said), and added_tokens_decoder, for tokens that tokenizer.json does not have, or with other flags; but the
+// class Llama, where add_prefix_space is said, has transformers make the tokenizer from tokenizer.model anew, and here tokenizer.json holds.
 func Load(idOrFolder string) (*Tokenizer, error) {
 	folder, err := checkpoint.ResolveTokenizer(idOrFolder)
 	if err != nil {
@@ -67,6 +69,7 @@ type special struct {
 	Pad    *specialToken `json:"pad_token,omitempty"`
 	AddBOS *bool         `json:"add_bos_token,omitempty"`
 	AddEOS *bool         `json:"add_eos_token,omitempty"`
+	tokenizer.Settings
 
 	configured bool   // there is a tokenizer_config.json
 	family     string // of the model's config.json
@@ -115,6 +118,7 @@ func readSpecial(folder string) (*special, error) {
 		}
 	}
 	s.family = config.Family
+	s.settle()
 	var ids []int // some models have several, the first of them their tokenizer's
 	var id *int   // nil for null
 	switch {
@@ -199,7 +203,8 @@ func (t *Tokenizer) Save(folder string) error {
 		return err
 	}
 	saved := *t.special
-	saved.Class, saved.AddBOS, saved.AddEOS = "PreTrainedTokenizerFast", nil, nil // tokenizer.json says it
+	saved.Class, saved.AddBOS, saved.AddEOS = "PreTrainedTokenizerFast", nil, nil // tokenizer.json says it, and this
+	saved.Settings = tokenizer.Settings{PrefixSpace: tokenizer.Unsaid}
 	if id := saved.eosID; saved.EOS == nil && id != nil {
 		if text, ok := t.inner.Token(*id); ok {
 			saved.EOS = (*specialToken)(&text)

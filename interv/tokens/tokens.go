@@ -47,7 +47,7 @@ func Words(vocabulary []string) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parse(file, &special{})
+	return parse(file, &special{Settings: tokenizer.Settings{PrefixSpace: tokenizer.Unsaid}})
 }
 
 // MustWords is Words that panics on an error.
@@ -55,7 +55,7 @@ func MustWords(vocabulary []string) *Tokenizer { return must.Of(Words(vocabulary
 
 // parse makes a tokenizer of tokenizer.json and of what is known of its special tokens.
 func parse(file []byte, special *special) (*Tokenizer, error) {
-	inner, err := tokenizer.Parse(file)
+	inner, err := tokenizer.Parse(file, special.Settings)
 	if err != nil {
 		return nil, err
 	}

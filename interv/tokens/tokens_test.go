@@ -208,7 +208,7 @@ func TestLoadRefusals(t *testing.T) {
 }
 
 func TestFind(t *testing.T) {
-	gpt2, llama := load(t, "gpt2", `{}`), load(t, "llama2", `{}`)
+	gpt2, llama, composing := load(t, "gpt2", `{}`), load(t, "llama2", `{}`), load(t, "qwen", `{}`) // the last puts texts into NFC
 	words := tokens.MustWords([]string{"the", "cat", "sat", "on", "mat", "theater"})
 	for _, c := range []struct {
 		tokenizer    *tokens.Tokenizer
@@ -229,6 +229,13 @@ func TestFind(t *testing.T) {
 		{llama, "the cat sat", "the", "[[0]]", ""},
 		{llama, "the cat sat", " cat", "[[1]]", ""},
 		{llama, " the cat", "the", "[[1]]", ""}, // after the space put in
+		{composing, "the e\u0301 cat", " cat", "[[4]]", ""},
+		{composing, "the e\u0301 cat", "e\u0301", "[[2 3]]", ""}, // é, in two bytes
+		{composing, "the e\u0301 cat", "the e\u0301", "[[0 1 2 3]]", ""},
+		{composing, "the u\u0301 cat", "u", "", "it ending within the token \\xc3"},
+		{composing, "the e\u0301 cat", "é", "", "no such piece"},     // pieces are of the text as it was given
+		{composing, "the e\u0323\u0301 cat", "cat", "[[7]]", ""},     // a sequence that composes out of order
+		{composing, "the \u212b cat", "\u212b cat", "[[2 3 4]]", ""}, // one character for another
 		{words, "the cat  sat", " sat", "[[2]]", ""},
 		{words, "the cat  sat", "the cat", "[[0 1]]", ""},
 		{words, "the theater", "the", "[[0]]", ""}, // the other is not a whole token
