@@ -3,13 +3,13 @@ package interv
 import (
 	"fmt"
 	"maps"
-	"runtime/debug"
 	"slices"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/garbage"
 	"github.com/govene/govene/internal/nearest"
 )
 
@@ -86,8 +86,8 @@ func (w *Weights) ResultDType() dtypes.DType {
 // upload moves the weights to the device, where they are not already. Each copy in Go's memory is released once its tensor is on the device,
 // so that the model is never held twice.
 func (w *Weights) upload(backend compute.Backend) error {
-	const giveBackAfter, worthIt = 64 << 20, 1 << 20
-	var waiting uintptr
+	var released garbage.Bytes
+	defer released.Done()
 	for _, name := range w.names {
 		t := w.tensors[name]
 		if t.IsOnDevice(0) {
@@ -96,13 +96,7 @@ func (w *Weights) upload(backend compute.Backend) error {
 		if _, err := t.Buffer(backend, 0); err != nil {
 			return Within("weights, "+name, err)
 		}
-		if waiting += uintptr(t.ByteSize()); waiting > giveBackAfter {
-			debug.FreeOSMemory()
-			waiting = 0
-		}
-	}
-	if waiting > worthIt {
-		debug.FreeOSMemory()
+		released.Drop(int(t.ByteSize()))
 	}
 	return nil
 }

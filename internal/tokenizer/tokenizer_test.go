@@ -364,18 +364,21 @@ func FuzzByteLevel(f *testing.F) {
 	})
 }
 
+// The time a byte takes does not grow with the text.
 func BenchmarkEncode(b *testing.B) {
 	_, g := load(b, "testdata/gpt2.json")
-	text := strings.Repeat(g.Cases[5].Text+" ", 100)
 	for _, name := range []string{"gpt2", "llama2"} {
 		tokenizer, _ := load(b, filepath.Join("testdata", name+".json"))
-		b.Run(name, func(b *testing.B) {
-			b.SetBytes(int64(len(text)))
-			for b.Loop() {
-				if _, err := tokenizer.Encode(text, true); err != nil {
-					b.Fatal(err)
+		for _, times := range []int{10, 100, 10_000} {
+			text := strings.Repeat(g.Cases[5].Text+" ", times)
+			b.Run(fmt.Sprintf("%s/%d bytes", name, len(text)), func(b *testing.B) {
+				b.SetBytes(int64(len(text)))
+				for b.Loop() {
+					if _, err := tokenizer.Encode(text, true); err != nil {
+						b.Fatal(err)
+					}
 				}
-			}
-		})
+			})
+		}
 	}
 }

@@ -32,7 +32,7 @@ func New(config Config, seed uint64, precision ...Precision) (*Model, error) {
 	for _, w := range config.weights(naming{f, f.base}) {
 		values[w.Name] = w.draw(seed, dtype)
 	}
-	return WithWeights(config, values)
+	return withWeights(config, values)
 }
 
 // MustNew is New that panics on an error.
@@ -45,6 +45,11 @@ func MustNew(config Config, seed uint64, precision ...Precision) *Model {
 // "h.0.ln_1.weight" for "transformer.h.0.ln_1.weight". The matrices of single experts are copied into tensors of all of them, which is how
 // the model has them; these may be given as well.
 func WithWeights(config Config, values map[string]*tensors.Tensor) (*Model, error) {
+	return withWeights(config, maps.Clone(values))
+}
+
+// withWeights is WithWeights that empties the map, so that nothing is held twice.
+func withWeights(config Config, values map[string]*tensors.Tensor) (*Model, error) {
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
@@ -57,6 +62,7 @@ func WithWeights(config Config, values map[string]*tensors.Tensor) (*Model, erro
 	if err != nil {
 		return nil, interv.Within(config.name(), err)
 	}
+	clear(values)
 	listed := config.weights(m.naming)
 	if err := stack(listed, kept); err != nil {
 		return nil, interv.Within(config.name(), err)
@@ -139,7 +145,7 @@ func Load(idOrFolder string, options ...Option) (*Model, error) {
 			values[plain] = value
 		}
 	}
-	m, err := WithWeights(config, values)
+	m, err := withWeights(config, values)
 	if err != nil {
 		return nil, interv.Within(folder, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/garbage"
 	"github.com/govene/govene/internal/nearest"
 	"github.com/govene/govene/interv"
 )
@@ -35,6 +36,8 @@ func (l *weightList) stacked(layer int, whole part, each []part, out, in int) {
 
 // stack puts together, among values, what the model has as one tensor. Pieces leave values as soon as they are copied.
 func stack(weights []weight, values map[string]*tensors.Tensor) error {
+	var released garbage.Bytes
+	defer released.Done()
 	for _, w := range weights {
 		if len(w.pieces) == 0 || values[w.Name] != nil {
 			continue
@@ -47,6 +50,7 @@ func stack(weights []weight, values map[string]*tensors.Tensor) error {
 			delete(values, piece.Name)
 		}
 		values[w.Name] = whole
+		released.Drop(int(whole.ByteSize()))
 	}
 	return nil
 }
