@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Times a step of distributed alignment search on the network of hierarchical equality on Govene, on XLA and in pure Go, on pyvene, and by hand in
-# PyTorch and JAX, on equal threads; then trains networks and searches in them, beside a loop in PyTorch. Writes DAS.md. NETWORKS (5; 0 for
-# the steps alone), THREADS (1) and PYTHON (python3.11) may be set. The lab must be there: make bench-das sees to it.
+# PyTorch and JAX, on equal threads, and whole searches; then trains networks and searches in them, beside a loop in PyTorch. Writes DAS.md and
+# docs/alignments.md. NETWORKS (5 with weight decay and 5 without; 0 for none), THREADS (1) and PYTHON (python3.11) may be set. The lab must be
+# there: make bench-das sees to it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 threads=${THREADS:-1} networks=${NETWORKS:-5}
@@ -21,8 +22,14 @@ pinned "$with_jax/bin/python" bench/das_jax.py >>"$lines"
 for backend in $backends; do
 	GOMLX_BACKEND=$backend pinned .lab/bin/bench-das >>"$lines"
 done
+GOMLX_BACKEND=${backends%% *} pinned .lab/bin/bench-das -searches -steps 1000 >>"$lines"
+"$environment/bin/python" bench/das_table.py "$threads" <"$lines" | tee bench/DAS.md
 if [ "$networks" -gt 0 ]; then
+	: >"$lines"
 	GOMLX_BACKEND=${backends%% *} pinned .lab/bin/bench-das -equality "$folder" -networks "$networks" >>"$lines"
 	pinned "$environment/bin/python" bench/das_pytorch.py "$folder" >>"$lines"
+	pinned "$environment/bin/python" bench/das_networks.py '[{"rate": 3e-3, "steps": 10000}, {"rate": 1e-3, "steps": 10000},
+		{"rate": 3e-3, "decay": 0.1, "steps": 10000}, {"rate": 3e-3, "decay": 0.1, "inputs": "uniform", "steps": 10000},
+		{"rate": 3e-3, "steps": 20000}, {"rate": 3e-3, "decay": 0.1, "steps": 20000}]' 6 >>"$lines"
+	"$environment/bin/python" bench/das_alignments.py <"$lines" | tee docs/alignments.md
 fi
-"$environment/bin/python" bench/das_table.py "$threads" <"$lines" | tee bench/DAS.md

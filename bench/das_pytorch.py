@@ -79,21 +79,23 @@ def load(folder):
     return network
 
 
-def search(folder, steps, layer=0):
+def search(folder, steps, layer=0, seeds=3):
     network = load(folder)
     for by in ("matrix_exp", "cayley"):
-        generator = torch.Generator().manual_seed(layer)
-        torch.manual_seed(layer)
-        rotation = searcher(by)
-        optimizer = torch.optim.Adam(rotation.parameters(), 1e-2)
-        schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, steps)
-        for _ in range(steps):
-            step(network, layer, rotation, optimizer, counterfactuals(generator, BATCH))
-            schedule.step()
-        held = counterfactuals(generator, 10_000)
-        with torch.no_grad():
-            iia = (logits(network, layer, rotation, *held[:3]).argmax(1) == held[3]).float().mean().item()
-        print(json.dumps({"library": "pytorch", "name": "equality", "network": folder.name, "by": by, "iia": iia}), flush=True)
+        found = []
+        for seed in range(seeds):
+            generator = torch.Generator().manual_seed(seed)
+            torch.manual_seed(seed)
+            rotation = searcher(by)
+            optimizer = torch.optim.Adam(rotation.parameters(), 1e-2)
+            schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, steps)
+            for _ in range(steps):
+                step(network, layer, rotation, optimizer, counterfactuals(generator, BATCH))
+                schedule.step()
+            held = counterfactuals(generator, 10_000)
+            with torch.no_grad():
+                found.append((logits(network, layer, rotation, *held[:3]).argmax(1) == held[3]).float().mean().item())
+        print(json.dumps({"library": "pytorch", "name": "equality", "network": folder.name, "by": by, "iia": found}), flush=True)
 
 
 def time_steps(count=300):

@@ -1,4 +1,4 @@
-"""Twin of bench/das on pyvene: steps with two linked rotated spaces."""
+"""Twin of bench/das on pyvene: steps with two linked rotated spaces, and steps of rank 16 in the middle of GPT-2 small."""
 
 import contextlib
 import importlib.metadata
@@ -46,4 +46,29 @@ def main(count=200):
     print(json.dumps({**line, "median_s": statistics.median(times), "min_s": min(times)}))
 
 
+def low_rank(count=10, batch=8, tokens=32):
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    model = GPT2LMHeadModel(GPT2Config(attn_pdrop=0.0, embd_pdrop=0.0, resid_pdrop=0.0))
+    model.requires_grad_(False)
+    config = pyvene.IntervenableConfig(
+        [pyvene.RepresentationConfig(5, "block_output", "pos", 1, low_rank_dimension=16)], intervention_types=pyvene.LowRankRotatedSpaceIntervention
+    )
+    intervenable = pyvene.IntervenableModel(config, model, use_fast=True)
+    adam = torch.optim.Adam(intervenable.get_trainable_parameters(), lr=1e-3)
+    times = []
+    for _ in range(count + 2):
+        base, source = ({"input_ids": torch.randint(0, 50257, (batch, tokens))} for _ in range(2))
+        labels = torch.randint(0, 50257, (batch,))
+        start = time.perf_counter()
+        adam.zero_grad()
+        _, out = intervenable(base, [source], {"sources->base": ([[[15]] * batch], [[[15]] * batch])})
+        torch.nn.functional.cross_entropy(out.logits[:, -1], labels).backward()
+        adam.step()
+        times.append(time.perf_counter() - start)
+    line = {"library": "pyvene " + importlib.metadata.version("pyvene"), "backend": "pyvene", "name": "low rank step"}
+    print(json.dumps({**line, "median_s": statistics.median(times[2:]), "min_s": min(times[2:])}))
+
+
 main()
+low_rank()

@@ -103,6 +103,10 @@ func (t *Tap) Rows(x *Node) *Node {
 	return Concatenate([]*Node{x, Gather(x, indices)}, 0)
 }
 
+// Wants says that of a run's outputs those of some rows alone are read, [reads] int32 of batch · positions: where the model can, it computes
+// no others, as [reads, 1, outputs]. See [Tap.Read].
+func (t *Tap) Wants(rows *Node) { t.reads = ExpandDims(rows, -1) }
+
 // Read picks, of what a model's head reads, [batch, positions, d], the positions whose outputs are wanted, [reads, 1, d]: where a program
 // reads the outputs of a few positions alone, the head computes no others. A model of which that is so passes what its head reads through it,
 // once; what it returns is then [reads, 1, outputs]. A nil tap returns x, as does one of a program that wants all outputs.

@@ -1,5 +1,5 @@
-// Command das takes steps of distributed alignment search on the network of hierarchical equality and prints one line of JSON for each
-// measurement. das_jax.py and das_pytorch.py are its twins. GOMLX_BACKEND chooses the backend.
+// Command das takes steps of distributed alignment search on the network of hierarchical equality, or searches, and prints one line of JSON
+// for each measurement. das_jax.py and das_pytorch.py are its twins. GOMLX_BACKEND chooses the backend.
 package main
 
 import (
@@ -25,6 +25,7 @@ func main() {
 	folder := flag.String("equality", "", "train networks of hierarchical equality into this folder and search in them, in place of timing a step")
 	networks, seeds := flag.Int("networks", 5, "with -equality: with weight decay, and as many without"), flag.Int("seeds", 5, "with -equality, of each search")
 	training, search := flag.Int("training", 20_000, "steps, with -equality"), flag.Int("search", 1_000, "steps, with -equality")
+	searches := flag.Bool("searches", false, "time whole searches, in place of steps")
 	flag.Parse()
 	choice := backend.MustChoose()
 	engine, err := choice.New()
@@ -33,6 +34,11 @@ func main() {
 	}
 	if *folder != "" {
 		equality(engine, *folder, *networks, *seeds, *training, *search)
+		return
+	}
+	if *searches {
+		searchAll(choice.Name, engine, *steps)
+		lowRank(choice.Name, engine, 20)
 		return
 	}
 	iv := interv.MustNew(engine, mlp.MustNewClassifier(mlp.Config{Layers: layers, Width: width, Activation: mlp.Relu}, 1), config())

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 
 	"github.com/govene/govene/internal/adam"
@@ -50,8 +51,10 @@ func intervened(model interv.Model, weights, inputs interv.Nodes, place Place, r
 		}
 		return value
 	})
+	g := value.Graph()
+	tap.Wants(AddScalar(MulScalar(Iota(g, shapes.Make(dtypes.Int32, count*batch), 0), positions), positions-1))
 	logits := model.Forward(weights, rows, tap)
-	if logits.Rank() == 3 {
+	if logits.Rank() == 3 { // of the last position alone, or of all
 		logits = Squeeze(SliceAxis(logits, 1, AxisElem(-1)), 1)
 	}
 	return Reshape(logits, count, batch, -1)
