@@ -107,6 +107,15 @@ func TestSweep(t *testing.T) {
 		t.Errorf("verify says %q", text)
 	}
 
+	// Within a limit it is the same plan, if that fits; what does not fit is refused.
+	if text := succeed(t, "explain", job, "-memory", "1GiB"); !strings.Contains(text, "of 1GiB allowed") {
+		t.Errorf("explain says %q", text)
+	}
+	if text := succeed(t, "verify", job, "-memory", "1GiB"); !strings.Contains(text, "all 28 numbers are the same") {
+		t.Errorf("verify says %q", text)
+	}
+	fail(t, failed, "memory: got 1KiB, wanted at least 1MiB", "sweep", job, "-memory", "1KiB")
+
 	lines := strings.Split(strings.TrimSpace(string(read(t, beside("o.csv")))), "\n")
 	rows, err := parquet.ReadFile[row](beside("o.parquet"))
 	if err != nil || len(rows) != 24 || len(lines) != 25 {

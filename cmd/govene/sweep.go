@@ -16,11 +16,14 @@ with it when it is started again. A file of another sweep, model or inputs is re
 
 With -shard i/n one of n shares of the work is done, into JOB.part-i-of-n.json; "govene merge" puts them together, with the bits of a sweep
 that does it all. "govene explain" says how many chunks there are to share.
+
+With -memory 2GiB no more than about that is taken besides the weights; "memory" of the job's sweep is the same.
 `, do: doSweep}
 
 func doSweep(c *call) error {
 	out := c.flags.String("out", "", "the `file` of results (default JOB.result.json, or JOB.part-i-of-n.json)")
 	shard := c.flags.String("shard", "", "do only share `i/n` of the work, counted from 1")
+	memory := c.memory()
 	t := c.tables()
 	if err := c.parse(1); err != nil {
 		return err
@@ -38,6 +41,7 @@ func doSweep(c *call) error {
 	}
 	plan, err := j.plan(func(s *sweep.Sweep) {
 		s.Part, s.File = part, j.results(part)
+		memory.set(s)
 		if *out != "" {
 			s.File = *out
 		}
@@ -62,6 +66,21 @@ func doSweep(c *call) error {
 	}
 	fmt.Fprintf(c.out, ", in %v\n", time.Since(begun).Round(time.Millisecond))
 	return t.write(result)
+}
+
+// limit is a flag for a sweep's memory; 0 if it is not given.
+type limit struct{ sweep.Bytes }
+
+func (c *call) memory() *limit {
+	l := &limit{}
+	c.flags.TextVar(&l.Bytes, "memory", sweep.Bytes(0), "how much a sweep may take besides the weights, such as `2GiB`; 0B for what the job says")
+	return l
+}
+
+func (l *limit) set(s *sweep.Sweep) {
+	if l.Bytes > 0 {
+		s.Memory = l.Bytes
+	}
 }
 
 // results is where a job's results are kept, of all of it or of a part.
@@ -103,6 +122,7 @@ func parseShard(text string) (part sweep.Part, err error) {
 }
 
 var explainCommand = command{name: "explain", arguments: "JOB.json", does: "says what a job will do, before anything is compiled", do: func(c *call) error {
+	memory := c.memory()
 	if err := c.parse(1); err != nil {
 		return err
 	}
@@ -119,7 +139,7 @@ var explainCommand = command{name: "explain", arguments: "JOB.json", does: "says
 	if j.Sweep == nil {
 		return interv.Within(j.path, &interv.Error{Axis: "explain", Got: "a job for govene " + j.command(), Wanted: "a sweep, a call or a search: there is nothing to lay out"})
 	}
-	plan, err := j.plan(func(*sweep.Sweep) {})
+	plan, err := j.plan(memory.set)
 	if err == nil {
 		fmt.Fprint(c.out, plan.Explain())
 	}

@@ -19,6 +19,7 @@ do, which by most, and by how much. On another backend than the one that the res
 
 func doVerify(c *call) error {
 	path := c.flags.String("results", "", "the `file` to compare with (default JOB.result.json, for a search JOB.report.json, for all else JOB.result.csv)")
+	memory := c.memory()
 	if err := c.parse(1); err != nil {
 		return err
 	}
@@ -45,6 +46,7 @@ func doVerify(c *call) error {
 		return err
 	}
 	plan, err := j.plan(func(s *sweep.Sweep) {
+		memory.set(s)
 		if terminal(c.err) {
 			s.Progress = sweep.Bar(c.err)
 		}

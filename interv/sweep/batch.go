@@ -90,6 +90,12 @@ func newBatched(j *job) (*batched, error) {
 		return nil, err
 	}
 	most := min(mostRows, mostRowsColumns/j.extent.Positions, mostLogits/(j.extent.Positions*j.outputs))
+	if !j.fits(2 * b.bytes()) {
+		return nil, j.tooSmall(2 * b.bytes())
+	}
+	if j.Memory > 0 {
+		most = min(most, int(j.Memory)/b.bytes())
+	}
 	b.rows = min(max(2, most), len(j.cells)*j.extent.Batch+1)
 	return b, nil
 }

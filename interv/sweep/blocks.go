@@ -47,8 +47,8 @@ type home struct {
 	late bool // acts in the finish alone, on what the last block returns
 }
 
-// fits tells whether a job can be packed, and if not why.
-func (j *job) fits() (blocks interv.Blocks, why string) {
+// packs tells whether a job can be packed, and if not why.
+func (j *job) packs() (blocks interv.Blocks, why string) {
 	blocks, ok := j.model.(interv.Blocks)
 	if !ok {
 		return nil, "the model is not made of blocks"
@@ -77,7 +77,7 @@ func whole(i interv.Intervention) bool {
 
 // newPacked lays a job out; it compiles nothing. It returns nil, and why, for a job that cannot be packed.
 func newPacked(j *job) (*packed, string, error) {
-	blocks, why := j.fits()
+	blocks, why := j.packs()
 	if why != "" {
 		return nil, why, nil
 	}
@@ -121,7 +121,11 @@ func newPacked(j *job) (*packed, string, error) {
 	for _, s := range segments {
 		p.changes[item{s.cell, s.pair}] = true
 	}
-	p.layout = choose(segments, j.extent.Batch, perPair, j.extent.Positions, p.costs)
+	var ok bool
+	p.layout, ok = choose(segments, j.extent.Batch, perPair, j.extent.Positions, p.costs, func(l layout) bool { return j.fits(p.bytes(l)) })
+	if !ok {
+		return nil, "", j.tooSmall(p.bytes(p.layout))
+	}
 	return p, "", nil
 }
 

@@ -39,6 +39,15 @@ func (b *batched) explain(w *strings.Builder, why string) {
 	fmt.Fprintf(w, "in batches, since %s\n", why)
 	fmt.Fprintf(w, "2 programs: the clean runs; batches of %d runs, patched in %d places\n", b.rows-1, len(b.at))
 	fmt.Fprintf(w, "%d batches\n", (items+b.rows-2)/(b.rows-1))
+	b.explainMemory(w, b.rows*b.bytes())
+}
+
+func (j *job) explainMemory(w *strings.Builder, bytes int) {
+	fmt.Fprintf(w, "about %.0f MiB besides the weights", float64(bytes)/(1<<20))
+	if j.Memory > 0 {
+		fmt.Fprintf(w, ", of %v allowed", j.Memory)
+	}
+	fmt.Fprintln(w)
 }
 
 func (p *packed) explain(w *strings.Builder) {
@@ -59,30 +68,8 @@ func (p *packed) explain(w *strings.Builder) {
 	fmt.Fprintf(w, "%d programs: the embedding, %d of a block, the finish; blocks run %d times, the finish %d times\n", 2+len(kinds), len(kinds), blocks, chunks+len(p.groups))
 	needed, done := p.flops(), 2*p.costs.multiplications*(p.layout.cost(p.costs))
 	fmt.Fprintf(w, "%.3g operations needed, %.3g done\n", needed, done)
-	fmt.Fprintf(w, "%.0f MiB besides the weights\n", float64(p.bytes())/(1<<20))
+	p.explainMemory(w, p.bytes(p.layout))
 	if rate := rateOf(p.backend.Name()); rate > 0 {
 		fmt.Fprintf(w, "about %v once compiled, at the rate of earlier sweeps\n", time.Duration(done/rate*float64(time.Second)).Round(100*time.Millisecond))
 	}
-}
-
-// bytes is about how much memory a sweep takes besides weights: the clean runs of a group and one block of a chunk.
-func (p *packed) bytes() int {
-	size := int(p.stream.DType.Size())
-	columns := p.rows * p.layout.columns
-	keys, values := p.blocks.KeyShapes(0, p.rows, p.layout.columns)
-	kept := (p.blocks.Blocks() + 1) * columns * p.stream.Dim(-1)
-	kept += p.blocks.Blocks() * (keys.Size() + values.Size())
-	for _, c := range p.recorded {
-		for _, s := range p.slots {
-			if s.readComponent == c {
-				kept += p.blocks.Blocks() * columns * max(1, s.sites.Heads) * s.sites.Width
-				break
-			}
-		}
-	}
-	block := 0
-	for _, sites := range p.model.Catalogue().Sites {
-		block += columns * max(1, sites.Heads) * max(sites.Width, 2*p.layout.columns)
-	}
-	return size * (kept + block + p.rows*p.layout.reads*p.logits())
 }

@@ -132,8 +132,8 @@ const (
 	mostReads   = 256
 )
 
-// choose finds the layout that costs least.
-func choose(segments []segment, pairs, perPair, columns int, c costs) layout {
+// choose finds the layout that costs least among those that fit; there is none if not even the smallest does, which then is what it returns.
+func choose(segments []segment, pairs, perPair, columns int, c costs, fits func(layout) bool) (best layout, ok bool) {
 	counts := []int{pairs * perPair}
 	for rows := perPair; rows <= max(perPair, mostColumns/columns); rows *= 2 {
 		counts = append(counts, rows)
@@ -141,11 +141,10 @@ func choose(segments []segment, pairs, perPair, columns int, c costs) layout {
 	if counts[0] > mostColumns/columns {
 		counts = counts[1:]
 	}
-	var best layout
 	least := -1.0
 	for _, rows := range counts {
 		for reads := 1; ; reads = min(2*reads, columns) {
-			if l := cut(segments, pairs, perPair, rows, columns, reads); least < 0 || l.cost(c) < least {
+			if l := cut(segments, pairs, perPair, rows, columns, reads); fits(l) && (least < 0 || l.cost(c) < least) {
 				best, least = l, l.cost(c)
 			}
 			if reads == columns || 2*rows*reads > mostReads {
@@ -153,5 +152,8 @@ func choose(segments []segment, pairs, perPair, columns int, c costs) layout {
 			}
 		}
 	}
-	return best
+	if least < 0 {
+		return cut(segments, pairs, perPair, perPair, columns, 1), false
+	}
+	return best, true
 }
