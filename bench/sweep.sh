@@ -25,6 +25,7 @@ for backend in $backends; do
 	echo "Govene on $backend."
 	GOMLX_BACKEND=$backend pinned .lab/bin/bench-sweep -folder "$folder" -out "$folder/${backend%%:*}.json" >>"$lines"
 done
+GOMLX_BACKEND=${backends%% *} pinned .lab/bin/bench-sweep -growth bench/sweep_growth.svg >>"$lines"
 for peer in $peers; do
 	echo "$peer."
 	HF_HUB_OFFLINE=1 PYTHONPATH=$sweep_environment:$newer_pyvene pinned "$environment/bin/python" bench/sweep_peers.py "$peer" "$folder" -sweeps "${SWEEPS:-$all}" -out "$folder/$peer.json" >>"$lines"

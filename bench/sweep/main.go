@@ -4,6 +4,7 @@
 //	sweep -make FOLDER                     writes a model with random weights and the questions that are asked of it
 //	sweep -folder FOLDER [-out NUMBERS]    runs the sweeps on them
 //	sweep                                  makes both on the fly
+//	sweep -growth PLOT.svg                 how time grows with cells, layers, pairs and tokens, on a smaller model
 package main
 
 import (
@@ -99,8 +100,14 @@ func main() {
 	only := flag.String("only", "", "sweeps to run, separated by commas; all if empty")
 	explain := flag.Bool("explain", false, "say what each sweep would do, and do nothing")
 	out := flag.String("out", "", "where the numbers go, as JSON")
+	growth := flag.String("growth", "", "plot into this `file` how time grows, and end")
 	flag.Parse()
 	defer profile.Start()()
+	if *growth != "" {
+		choice := backend.MustChoose()
+		(&bench{engine: must.Of(choice.New()), backend: choice.Name}).grow(*growth)
+		return
+	}
 	model, asked := must.Of(transformer.New(transformer.MustParseConfig(gpt2Small), 1)), newQuestions()
 	if *write != "" {
 		check(model.Save(*write))
