@@ -12,8 +12,8 @@ import (
 
 // Long training is chaotic: a difference in the last digit of a sum, as processors and backends have, grows until other heads do the work. So the
 // model runs with weights that are rounded to a grid, and steps follow the gradient at the rounded weights (the straight-through estimator of
-// Bengio et al., "Estimating or Propagating Gradients Through Stochastic Neurons", 2013). What differs is then below the grid and cannot grow, and
-// all processors and backends come to the same bits.
+// Bengio et al., "Estimating or Propagating Gradients Through Stochastic Neurons", 2013). What differs stays far below the grid and does not grow:
+// XLA and pure Go come to the same bits.
 const grid = 1.0 / (1 << 12)
 
 // onGrid is a transformer that runs with rounded weights.
