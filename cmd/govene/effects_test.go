@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomlx/compute"
+
+	"github.com/govene/govene/backend"
 	"github.com/govene/govene/interv/tokens"
 	"github.com/govene/govene/interv/transformer"
 )
@@ -16,6 +19,7 @@ import (
 // worded makes a folder with a tiny model whose tokens are words, and jobs beside it.
 func worded(t *testing.T, jobs map[string]string) (path func(name string) string) {
 	t.Helper()
+	t.Setenv(compute.ConfigEnvVar, backend.GoSequential) // XLA would compile for every job
 	folder := t.TempDir()
 	words := strings.Fields("The capital of France Italy Spain is Paris Rome Madrid United States <end>")
 	config := fmt.Sprintf(`{"model_type": "gpt2", "vocab_size": %d, "n_positions": 16, "n_embd": 12, "n_layer": 2, "n_head": 3}`, len(words))
