@@ -29,6 +29,8 @@ var families = map[string]string{
 	"llama":  `{"model_type": "llama", ` + grouped + `}`,
 	"gemma2": `{"model_type": "gemma2", ` + grouped + `, "head_dim": 6, "sliding_window": 3, "query_pre_attn_scalar": 5, "attn_logit_softcapping": 4.0}`,
 	"gptj":   `{"model_type": "gptj", "vocab_size": 23, "n_positions": 16, "n_embd": 24, "n_layer": 3, "n_head": 3, "rotary_dim": 6}`,
+	"falcon": `{"model_type": "falcon", "vocab_size": 23, "hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 3, "alibi": true,
+		"multi_query": false, "parallel_attn": false}`,
 }
 
 // model has weights that are far from doing nothing.

@@ -24,6 +24,9 @@ func (s *sequence) keyPositions() *Node {
 	if s.own == nil {
 		return s.fromStart(s.keys)
 	}
+	if s.own.Real == nil { // there is no base
+		return s.positions
+	}
 	rows, base := s.own.Real.Shape().Dim(0), s.own.Real.Shape().Dim(1)
 	whole := &sequence{keys: Iota(s.keys.Graph(), shapes.Make(dtypes.Int32, rows, base), 1), real: s.own.Real}
 	return Concatenate([]*Node{s.positions, whole.fromStart(whole.keys)}, 1)
