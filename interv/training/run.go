@@ -42,7 +42,7 @@ type Settings struct {
 	Config interv.Config
 
 	// Held are the examples of looks, which should be in no batch; several calls where one would be too large. With none, a look is at the batch
-	// of the next step.
+	// of the next step, for which the stream must have one more batch than there are steps.
 	Held []interv.Call
 
 	Every    int          // steps from one look to the next; 0 means a twentieth of all
@@ -184,8 +184,12 @@ func (s *Settings) fill(stream Stream) error {
 // all takes all steps that are left, with looks between them.
 func (r *run) all(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	next := r.batches(ctx, r.trainer.Steps())
+	defer func() {
+		cancel()
+		for range next { // until nobody calls the stream any more, which other training may call now
+		}
+	}()
 	for step := r.trainer.Steps(); !r.curves.Ended; step++ {
 		if err := ctx.Err(); err != nil {
 			return err

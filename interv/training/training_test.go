@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -242,6 +243,22 @@ func TestTheBestLookIsKept(t *testing.T) {
 	if loss := crossEntropy(output, settings.Held[0].Labels[training.Label]); math.Abs(loss-best.HeldLoss) > 1e-5 {
 		t.Errorf("got a loss of %g, wanted that of the best look, %g", loss, best.HeldLoss)
 	}
+}
+
+// Nobody calls a stream any more when training has ended, so that the next training may have the same.
+func TestTheStreamIsLeftAlone(t *testing.T) {
+	var ended atomic.Bool
+	draw := training.Fresh(1, product(16))
+	stream := func(step int) (interv.Call, error) {
+		time.Sleep(time.Duration(min(step, 1)) * 20 * time.Millisecond)
+		if ended.Load() {
+			t.Errorf("the batch of step %d was asked for after the end", step)
+		}
+		return draw(step)
+	}
+	training.MustRun(t.Context(), engine, small(), stream, training.Settings{Enough: 1e9, Held: []interv.Call{drawn(t, 6)}}) // ends at the first look
+	ended.Store(true)
+	time.Sleep(50 * time.Millisecond)
 }
 
 // killed is the training of the test that kills.
