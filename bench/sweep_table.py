@@ -63,7 +63,8 @@ the rate of the machine's largest product, measured on the first backend. {go("e
     for library in libraries:
         if library in GOVENE.values():
             print(f"\n{library}: " + "; ".join(
-                f"{SWEEPS[name]}: {line['programs']} programs, {line['compile_s']:.1f} s of it compiling" for name, line in lines[library].items() if line.get("programs")) + ".")
+                f"{SWEEPS[name]}: {line['programs']} programs, {line['compile_s']:.1f} s of it compiling"
+                + (f", and {line['again_s']:.1f} s when asked again, of other pairs" if line.get("again_s") else "") for name, line in lines[library].items() if line.get("programs")) + ".")
     files = {file.stem: json.loads(file.read_text()) for file in sorted(folder.glob("*.json")) if file.stem not in ("questions", "config", "generation_config")}
     names = list(files)
     for name, title in SWEEPS.items():

@@ -2,6 +2,7 @@ package interv
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"sync/atomic"
 
@@ -61,6 +62,20 @@ func (g *Gradients) At(sites ...Site) *Gradients {
 	at := *g
 	at.sites, at.id = sites, tasks.Add(1)
 	return &at
+}
+
+// Measuring returns a Gradients of another metric. Where that differs from the one it had in its data alone, such as tokens, all programs are
+// shared.
+func (g *Gradients) Measuring(m Measure) *Gradients {
+	of := g.iv.GradientOf(m)
+	of.sites, of.ofModel = g.sites, g.ofModel
+	graph := func(m Measure) [4]any {
+		return [4]any{reflect.TypeOf(m.Metric), m.title(), m.Metric.Name(), m.Metric.Key()}
+	}
+	if g.measure != nil && g.measure.there() && m.there() && graph(*g.measure) == graph(m) {
+		of.id = g.id
+	}
+	return of
 }
 
 // OfModel returns a Gradients that also differentiates with respect to the model's weights, as interchange intervention training does

@@ -85,13 +85,59 @@ func (e Effect) Of(pair, head, position int) float64 {
 // Run estimates. The model runs forward and backward once for each pair's base and source, and once for each step and each layer with
 // something to drop, all in one program. Inputs that do not fit, an unknown site and a metric without gradient are errors; it ends early
 // when the context does.
+//
+// What is asked of one batch after another is a [Plan], whose programs are compiled once.
 func Run(ctx context.Context, backend compute.Backend, model interv.Model, a Attribution) (*Result, error) {
+	p, err := a.Plan(backend, model)
+	if err != nil {
+		return nil, err
+	}
+	return p.Run(ctx)
+}
+
+// Plan is an attribution that has been checked against a model. All its runs, and those of plans that it makes for other inputs, share the
+// programs that the first of their shapes compiles.
+type Plan struct{ job *job }
+
+// Plan checks all of an attribution; nothing is compiled or run yet.
+func (a Attribution) Plan(backend compute.Backend, model interv.Model) (*Plan, error) {
 	j, err := a.check(backend, model)
 	if err != nil {
 		return nil, interv.Within("attribution", err)
 	}
-	r, err := j.run(ctx)
+	return &Plan{j}, nil
+}
+
+// On is the plan for other pairs, measured by the same metric with data, such as tokens, of theirs.
+func (p *Plan) On(base, source interv.Inputs, measure interv.Measure) (*Plan, error) {
+	j := *p.job
+	j.Base, j.Source, j.Measure = base, source, measure
+	if err := j.checkPairs(j.model); err != nil {
+		return nil, interv.Within("attribution", err)
+	}
+	j.gradients = j.gradients.Measuring(measure)
+	if j.softmax != nil {
+		other := *j.softmax
+		other.scores = map[version]*[]float64{}
+		j.softmax = &other
+	}
+	return &Plan{&j}, nil
+}
+
+// Run runs the plan; see [Run].
+func (p *Plan) Run(ctx context.Context) (*Result, error) {
+	r, err := p.job.run(ctx)
 	return r, interv.Within("attribution", err)
+}
+
+// Stats tells what has been compiled and run, by this plan and those that share its programs.
+func (p *Plan) Stats() interv.Stats {
+	stats := p.job.iv.Stats()
+	if p.job.softmax != nil {
+		more := p.job.softmax.iv.Stats()
+		stats.Programs, stats.Compiling, stats.Calls = stats.Programs+more.Programs, stats.Compiling+more.Compiling, stats.Calls+more.Calls
+	}
+	return stats
 }
 
 // MustRun is Run, never cancelled, that panics on an error.
@@ -103,16 +149,18 @@ func MustRun(backend compute.Backend, model interv.Model, a Attribution) *Result
 // something is dropped.
 type job struct {
 	Attribution
+	model     interv.Model
 	extent    interv.Extent
 	dtype     dtypes.DType
+	iv        *interv.Intervenable
 	gradients *interv.Gradients
-	shapes    [][]int // of the activations that each representation reads
+	reads     []interv.Sites // what each representation reads
 	gates     []interv.Site
 	softmax   *softmax // nil unless Softmax
 }
 
 func (a Attribution) check(backend compute.Backend, model interv.Model) (*job, error) {
-	j := &job{Attribution: a}
+	j := &job{Attribution: a, model: model}
 	wrong := func(axis, got, wanted string) (*job, error) {
 		return nil, &interv.Error{Axis: axis, Got: got, Wanted: wanted}
 	}
@@ -143,11 +191,7 @@ func (a Attribution) check(backend compute.Backend, model interv.Model) (*job, e
 		if sites.Width == 0 {
 			return &interv.Error{Where: site.String(), Axis: "width", Got: "one that varies with the run", Wanted: "a site of a fixed width"}
 		}
-		shape := []int{j.extent.Batch, j.extent.Positions, sites.Width}
-		if sites.Heads > 0 {
-			shape = []int{j.extent.Batch, sites.Heads, j.extent.Positions, sites.Width}
-		}
-		j.shapes = append(j.shapes, shape)
+		j.reads = append(j.reads, sites)
 		config.Representations = append(config.Representations, interv.Representation{Layer: site.Layer, Component: site.Component, Intervention: intervention})
 		return nil
 	}
@@ -172,8 +216,8 @@ func (a Attribution) check(backend compute.Backend, model interv.Model) (*job, e
 	if len(a.Drop) > 0 && len(j.layers()) < 2 {
 		return wrong("drop", "one layer", "at least 2, to leave out one of them")
 	}
-	iv, err := interv.New(backend, model, config)
-	if err != nil {
+	var err error
+	if j.iv, err = interv.New(backend, model, config); err != nil {
 		return nil, err
 	}
 	at := slices.Clone(a.Sites)
@@ -190,7 +234,7 @@ func (a Attribution) check(backend compute.Backend, model interv.Model) (*job, e
 			}
 		}
 	}
-	j.gradients = iv.GradientOf(a.Measure).At(at...)
+	j.gradients = j.iv.GradientOf(a.Measure).At(at...)
 	return j, nil
 }
 
@@ -225,15 +269,27 @@ func (j *job) layers() (layers []int) {
 // call makes a run of inputs; activations are those of representations, in order.
 func (j *job) call(inputs interv.Inputs, activations []*tensors.Tensor) (*interv.GradientResult, error) {
 	call := interv.Call{Base: inputs, Activations: activations}
-	for range j.shapes {
+	for range j.reads {
 		call.Locations = append(call.Locations, interv.Everywhere())
 	}
 	return j.gradients.Run(call)
 }
 
+// shapes are those of the activations that representations read.
+func (j *job) shapes() (list [][]int) {
+	for _, sites := range j.reads {
+		shape := []int{j.extent.Batch, j.extent.Positions, sites.Width}
+		if sites.Heads > 0 {
+			shape = []int{j.extent.Batch, sites.Heads, j.extent.Positions, sites.Width}
+		}
+		list = append(list, shape)
+	}
+	return list
+}
+
 // constant has every representation read one number.
 func (j *job) constant(value float64) (list []*tensors.Tensor) {
-	for _, shape := range j.shapes {
+	for _, shape := range j.shapes() {
 		size := 1
 		for _, d := range shape {
 			size *= d
@@ -307,7 +363,7 @@ func (j *job) run(ctx context.Context) (*Result, error) {
 			for i := range moved {
 				moved[i] *= (float64(k) + 0.5) / float64(j.Steps)
 			}
-			at, err := j.call(j.Base, []*tensors.Tensor{j.tensor(moved, j.shapes[0])})
+			at, err := j.call(j.Base, []*tensors.Tensor{j.tensor(moved, j.shapes()[0])})
 			if err != nil {
 				return nil, err
 			}
@@ -322,7 +378,7 @@ func (j *job) run(ctx context.Context) (*Result, error) {
 			gates := slices.Clone(still)
 			for i, site := range j.gates {
 				if site.Layer == layer {
-					gates[i] = j.tensor(make([]float64, still[i].Size()), j.shapes[i])
+					gates[i] = j.tensor(make([]float64, still[i].Size()), j.shapes()[i])
 				}
 			}
 			at, err := j.call(j.Base, gates)

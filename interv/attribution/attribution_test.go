@@ -282,3 +282,48 @@ func TestRefusals(t *testing.T) {
 		})
 	}
 }
+
+// A plan for other inputs, tokens and a path shares the programs of the first, and comes to what an attribution of its own does.
+func TestPlansShareTheirPrograms(t *testing.T) {
+	m := model(t, 2)
+	other := interv.Inputs{interv.InputIDs: tensors.FromValue([][]int32{{4, 2, 6, 4}, {5, 1, 7, 8}}), interv.AttentionMask: mask}
+	measure := interv.Measure{Metric: metric.LogitDifference{Right: metric.Each(7, 1), Wrong: metric.Each(4)}}
+	a := attribution.Attribution{Base: base, Source: source, Sites: sitesOf(m, transformer.HeadQueryOutput, transformer.MLPOutput), Measure: differ, Softmax: true}
+	p, err := a.Plan(engine, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	first := p.Stats().Programs
+	on, err := p.On(other, base, measure)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := on.Run(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again := on.Stats().Programs; again != first {
+		t.Errorf("got %d programs, wanted the %d of the first run", again, first)
+	}
+	a.Base, a.Source, a.Measure = other, base, measure
+	want := attribution.MustRun(engine, m, a)
+	for i, effect := range want.Effects {
+		if !slices.Equal(got.Effects[i].Values, effect.Values) {
+			t.Errorf("%s: got %v, wanted %v", effect.Site, got.Effects[i].Values, effect.Values)
+		}
+	}
+	if !slices.Equal(got.Base, want.Base) || !slices.Equal(got.Source, want.Source) {
+		t.Errorf("got %v and %v, wanted %v and %v", got.Base, got.Source, want.Base, want.Source)
+	}
+	_, err = p.On(base, interv.Inputs{interv.InputIDs: source[interv.InputIDs]}, differ)
+	wanted.Refusal(t, err, "attribution", "pair 1")
+	if on, err = p.On(base, source, interv.Measure{Metric: metric.Logit{Tokens: []int{3}}}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := on.Run(context.Background()); err != nil || got.Metric != "logit" {
+		t.Errorf("another metric: %v, %v", got, err)
+	}
+}
