@@ -72,6 +72,7 @@ func (c Choice) String() string {
 func (c Choice) New() (compute.Backend, error) {
 	var engine compute.Backend
 	var err error
+	beforeLoading(c.Name)
 	withSignalsBlocked(func() { engine, err = compute.NewWithConfig(c.Name) })
 	onceLoaded()
 	if err != nil {
@@ -79,6 +80,9 @@ func (c Choice) New() (compute.Backend, error) {
 	}
 	return engine, nil
 }
+
+// beforeLoading is what there is to do before XLA's plugin is first used.
+var beforeLoading = func(name string) {}
 
 // onceLoaded is what there is to do when XLA's plugin has been loaded.
 var onceLoaded = func() {}
