@@ -31,8 +31,10 @@ type Attribution struct {
 	// Base holds the runs whose metric is changed, Source those that are read: example i of both is a pair, of the same positions.
 	Base, Source interv.Inputs
 
-	Sites   []interv.Site
-	Measure interv.Measure // a metric of one number that has a gradient
+	Sites []interv.Site
+
+	// Measure is a metric of one number that has a gradient. That of the KL divergence from the clean run is 0 in the base: it takes Steps.
+	Measure interv.Measure
 
 	// Steps above 1 takes the mean of gradients along a path in place of the base's, integrated gradients: with a the activation at the
 	// site Along and k from 0 to Steps−1, it is ∂m/∂a in the run where a is b + (k + ½)/Steps · (s − b) at all positions. At the site Along
@@ -64,7 +66,7 @@ type Attribution struct {
 // Result is what was estimated.
 type Result struct {
 	Metric       string
-	Base, Source []float64 // the metric in both runs, of each pair
+	Base, Source []float64 // the metric in both runs, of each pair; no source's of a metric that compares with the clean run
 	Effects      []Effect  // of each site
 
 	ends []int // of pairs
@@ -328,6 +330,9 @@ func (j *job) run(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	r := &Result{Metric: base.Metrics[0].Name, Base: floats(base.Metrics[0].Value), Source: floats(source.Metrics[0].Value)}
+	if interv.ReadsClean(j.Measure.Metric) { // of a source, it would compare with the source itself
+		r.Source = nil
+	}
 	for pair := range j.extent.Batch {
 		_, end := j.extent.Real(pair)
 		r.ends = append(r.ends, end)

@@ -28,6 +28,8 @@ func (r *Result) Like(measured *sweep.Result) (*sweep.Result, error) {
 			return refuse("no estimate", "one of the sites that were estimated")
 		case cell.Features != nil || cell.Place.Source != nil || cell.Direction != 0 || cell.Scale != 0 && cell.Scale != 1:
 			return refuse("features, source positions or a direction", "whole units, from the same positions")
+		case cell.Place.At != nil && len(cell.Place.At) != 1 && len(cell.Place.At) != len(r.Base):
+			return refuse(fmt.Sprintf("positions for %d pairs", len(cell.Place.At)), fmt.Sprintf("for 1, or for each of the %d", len(r.Base)))
 		}
 		values := make([]float64, len(r.Base))
 		for pair := range values {
@@ -45,6 +47,9 @@ func (r *Result) Like(measured *sweep.Result) (*sweep.Result, error) {
 // Sweep is what a sweep of vanilla patches of all sites would have measured, by estimate: one head at one place a cell, and nil for every
 // position. It prints and plots as a sweep does.
 func (r *Result) Sweep(places []sweep.Place) (*sweep.Result, error) {
+	if places != nil && len(places) == 0 {
+		return nil, &interv.Error{Where: "sweep", Axis: "positions", Got: "an empty list", Wanted: "at least one place, or nil for every position"}
+	}
 	like := &sweep.Result{Base: r.Base}
 	for _, e := range r.Effects {
 		at := places
@@ -91,11 +96,20 @@ func (e Effect) sum(pair int, cell sweep.Cell, end int) (sum float64, err error)
 	if at := cell.Place.At; at != nil {
 		positions = at[pair%len(at)]
 	}
+	if len(positions) == 0 {
+		return 0, &interv.Error{Axis: fmt.Sprintf("positions of pair %d", pair), Got: "an empty list", Wanted: "at least one position, or nil for all of them"}
+	}
 	for _, head := range heads {
-		for _, position := range positions {
-			if position < 0 {
+		var seen []int
+		for _, n := range positions {
+			position := n
+			if n < 0 {
 				position += end
 			}
+			if slices.Contains(seen, position) {
+				return 0, &interv.Error{Axis: fmt.Sprintf("positions of pair %d", pair), Got: fmt.Sprintf("%d again", n), Wanted: "each at most once"}
+			}
+			seen = append(seen, position)
 			if head < 0 || head >= e.Heads || position < 0 || position >= e.Positions {
 				return 0, &interv.Error{Axis: "unit", Got: fmt.Sprintf("head %d, position %d", head, position), Wanted: fmt.Sprintf("less than %d and %d", e.Heads, e.Positions)}
 			}

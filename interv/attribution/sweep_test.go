@@ -1,12 +1,14 @@
 package attribution_test
 
 import (
+	"math"
 	"slices"
 	"testing"
 
 	"github.com/govene/govene/internal/wanted"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/attribution"
+	"github.com/govene/govene/interv/metric"
 	"github.com/govene/govene/interv/sweep"
 	"github.com/govene/govene/interv/transformer"
 )
@@ -50,6 +52,25 @@ func TestEstimatesBesideASweep(t *testing.T) {
 	}
 	if cells := result.MustSweep(nil).Cells; len(cells) != 2*4*(1+1+m.Config().Attention.Heads) {
 		t.Errorf("got %d cells, wanted every unit at every position", len(cells))
+	}
+
+	for words, places := range map[string][]sweep.Place{"an empty list": {}, "for 0 pairs": {{At: [][]int{}}}, "for 3 pairs": {{At: [][]int{{1}, {1}, {2}}}},
+		"pair 0: got an empty list": {{At: [][]int{{}}}}, "pair 1: got -1 again": {{At: [][]int{{3}, {2, 3, -1}}}}} {
+		_, err := result.Sweep(places)
+		wanted.Refusal(t, err, "sweep", words)
+	}
+
+	// What compares with the clean run says nothing of the source's.
+	kl := a
+	kl.Measure, kl.Sites, kl.Steps, kl.Along = interv.Measure{Metric: metric.KL{}}, a.Sites[:1], 20, a.Sites[0]
+	divergence := attribution.MustRun(engine, m, kl)
+	patched := sweep.MustRun(engine, m, sweep.Sweep{Base: base, Source: source, Metric: metric.KL{}, Cells: []sweep.Cell{{Component: transformer.BlockInput}}})
+	added := 0.0
+	for position := range 4 {
+		added += divergence.Effects[0].Of(0, 0, position)
+	}
+	if want := patched.Values[0][0]; divergence.Source != nil || math.Abs(added-want) > 1e-3*want {
+		t.Errorf("got a divergence of %g and the source's %v, wanted %g and none", added, divergence.Source, want)
 	}
 
 	a.Sites = a.Sites[:1]
