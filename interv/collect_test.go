@@ -140,3 +140,18 @@ func TestCheckSource(t *testing.T) {
 		}
 	}
 }
+
+// To ask for the base's output changes no bit, and it has those of a run alone. (It would not have them if the clean run shared a batch with the
+// sources': on XLA, matrix products of other sizes round in other ways.)
+func TestAskingForTheBaseChangesNothing(t *testing.T) {
+	const width, batch = 64, 3
+	model := gru.MustNewClassifier(gru.Config{Layers: 2, Width: width}, 4)
+	iv := interv.MustNew(engine, model, interv.Single(1, gru.CellOutput, interv.Vanilla{}))
+	call := interv.Interchange(embeds(random(1, batch, 5, width)), embeds(random(2, batch, 5, width)), interv.FromTo(interv.Repeat(batch, 0, 3), interv.Repeat(batch, 1, 2)))
+	apart := iv.MustRun(call)
+	call.WithBase = true
+	together := iv.MustRun(call)
+	wantSame(t, "output", flat(together.Output), flat(apart.Output))
+	wantSame(t, "base output", flat(together.BaseOutput), flat(iv.MustForward(call.Base)))
+	wantDifferent(t, flat(together.Output), flat(together.BaseOutput))
+}
