@@ -63,9 +63,10 @@ type Sweep struct {
 	// put together by [Merge], with the bits of a sweep that does it all.
 	Part Part `json:"-"`
 
-	// Memory, if not 0, is about how much a sweep may take besides the weights: work is cut into chunks that fit, as many as it takes. The plan
-	// of chunks, and so every bit of a result, is the one without a limit wherever that one fits; smaller chunks come to the same numbers but
-	// for rounding. A limit that is too small for one cell is an error that says how much it takes.
+	// Memory, if not 0, is about how much a sweep may take besides the weights and what the compiler takes for a while: work is cut into chunks
+	// that fit, as many as there have to be. Where the chunks of a sweep without a limit fit, it is cut as that is, and every bit of the result
+	// is the same; in smaller ones matrix products add in another order, and numbers differ by rounding. A limit that is too small for one cell
+	// is an error that says how much it takes.
 	Memory Bytes `json:"memory,omitzero"`
 
 	// Progress, if not nil, is told how far the sweep is; see [Bar].
