@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -208,7 +209,7 @@ func (j *job) samples() (samples das.Samples, err error) {
 		}
 		var example counterfactual
 		where := fmt.Sprintf("%s, line %d", path, i+1)
-		if err := strict.Unmarshal(line, &example); err != nil {
+		if err := cmp.Or(strict.Once(line), strict.Unmarshal(line, &example)); err != nil {
 			return samples, interv.Within(where, err)
 		}
 		if name := example.Split; name != "train" && name != "held" && name != "test" {

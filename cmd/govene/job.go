@@ -51,7 +51,7 @@ func readJob(path string) (*job, error) {
 		return nil, err
 	}
 	j := &job{path: path}
-	if err := strict.Unmarshal(text, j); err != nil {
+	if err := cmp.Or(strict.Once(text), strict.Unmarshal(text, j)); err != nil {
 		return nil, interv.Within(path, err)
 	}
 	missing := func(field, wanted string) error {

@@ -26,6 +26,37 @@ func Unmarshal(text []byte, value any) error {
 	return inWords(err, reflect.TypeOf(value))
 }
 
+// Once refuses a field that an object has twice, at any depth, of which package json would take the last and say nothing. What is no JSON it
+// leaves to Unmarshal.
+func Once(text []byte) error {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	var open []map[string]bool // the names so far of objects; nil for lists
+	named := false             // whether the value of a name comes next
+	for {
+		token, err := decoder.Token()
+		if err != nil {
+			return nil
+		}
+		name, isText := token.(string)
+		switch inside := len(open) > 0 && open[len(open)-1] != nil; {
+		case token == json.Delim('{'):
+			open, named = append(open, map[string]bool{}), false
+		case token == json.Delim('['):
+			open, named = append(open, nil), false
+		case token == json.Delim('}'), token == json.Delim(']'):
+			open, named = open[:len(open)-1], false
+		case inside && !named && isText:
+			names, folded := open[len(open)-1], strings.ToLower(name) // json takes names in any case
+			if names[folded] {
+				return &refusal.Error{Axis: "field", Got: name + " twice", Wanted: "each once"}
+			}
+			names[folded], named = true, true
+		default:
+			named = false
+		}
+	}
+}
+
 // inWords is what package json says of a value of a type, as a *refusal.Error.
 func inWords(err error, of reflect.Type) error {
 	var own *refusal.Error

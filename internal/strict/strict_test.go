@@ -48,3 +48,18 @@ func TestUnmarshal(t *testing.T) {
 		}
 	}
 }
+
+func TestOnce(t *testing.T) {
+	for text, message := range map[string]string{
+		`{"a": 1, "a": 2}`:                   `field: got a twice, wanted each once`,
+		`{"a": "b", "b": "a", "B": [{}]}`:    `field: got B twice, wanted each once`,
+		`[{"a": [{"b": {}, "c": 1, "b": 0}]`: `field: got b twice, wanted each once`,
+		`{"a": [{"a": "a"}, {"a": ["a", "a"]}], "b": {"a": null}, "c": "c"} {]`: "",
+		`"a"`: "",
+		``:    "",
+	} {
+		if err := strict.Once([]byte(text)); message == "" && err != nil || message != "" && (err == nil || err.Error() != message) {
+			t.Errorf("%s: got %v, wanted %q", text, err, message)
+		}
+	}
+}
