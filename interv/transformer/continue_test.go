@@ -1,7 +1,9 @@
 package transformer_test
 
 import (
+	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gomlx/gomlx/core/tensors"
@@ -21,8 +23,8 @@ func TestGenerationAgreesWithWholeRuns(t *testing.T) {
 		}
 		seen[c.Model.Checkpoint] = true
 		t.Run(c.Model.Checkpoint, func(t *testing.T) {
-			if testing.Short() && len(seen) > 2 {
-				t.Skip("compiles four programs a family")
+			if short := testing.Short() || strings.HasPrefix(engine.Name(), "xla") && os.Getenv("GOVENE_LONG") == ""; short && len(seen) > 3 {
+				t.Skip("compiles four programs a family; TestTransformersGeneration has its generation")
 			}
 			iv := interv.MustNew(engine, checkpointOf(t, c), interv.Config{})
 			const steps = 4
