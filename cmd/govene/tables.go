@@ -70,6 +70,7 @@ type row struct {
 	Value     float64  `parquet:"value"`
 	Base      float64  `parquet:"base"`
 	Source    *float64 `parquet:"source,optional"`
+	Corrupted *float64 `parquet:"corrupted,optional"`
 	Recovered *float64 `parquet:"recovered,optional"`
 }
 
@@ -82,7 +83,12 @@ func writeParquet(w io.Writer, r *sweep.Result) error {
 			rows[pair] = row{Component: string(cell.Component), Layer: int32(cell.Layer), Position: cell.Place.String(), Heads: int32s(cell.Heads), Features: int32s(cell.Features),
 				Direction: int32(cell.Direction), Scale: cell.Scale, Pair: int32(pair), Value: r.Values[i][pair], Base: r.Base[pair]}
 			if recovered != nil {
-				rows[pair].Source, rows[pair].Recovered = &r.Source[pair], &recovered[i][pair]
+				rows[pair].Recovered = &recovered[i][pair]
+				if r.Source != nil {
+					rows[pair].Source = &r.Source[pair]
+				} else {
+					rows[pair].Corrupted = &r.Corrupted[pair]
+				}
 			}
 		}
 		if _, err := out.Write(rows); err != nil {

@@ -147,7 +147,7 @@ func (b *batched) runClean(out *collector) error {
 			if err != nil {
 				return err
 			}
-			numbers, err := b.numbers(result, len(pairs))
+			numbers, err := b.numbers(result)
 			if err != nil {
 				return err
 			}
@@ -197,7 +197,7 @@ func (b *batched) call(items []item) ([]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b.numbers(result, b.rows)
+	return b.numbers(result)
 }
 
 func (b *batched) groups() int {
@@ -276,22 +276,22 @@ func (b *batched) activations(at place, patches []*patch, pairs []int) *tensors.
 }
 
 // measure is the metric for rows of pairs.
-func (b *batched) measure(pairs []int) interv.Measure {
-	m := interv.Measure{Metric: rowsMetric{b.Metric, pick(b.reading.Data, pairs)}}
-	if b.reading.Positions != nil {
+func (j *job) measure(pairs []int) interv.Measure {
+	m := interv.Measure{Metric: rowsMetric{j.Metric, pick(j.reading.Data, pairs)}}
+	if j.reading.Positions != nil {
 		m.At = make([][]int, len(pairs))
 		for row, pair := range pairs {
-			m.At[row] = []int{b.reading.Positions[pair]}
+			m.At[row] = []int{j.reading.Positions[pair]}
 		}
 	}
 	return m
 }
 
 // numbers are the values of the metric, one a row.
-func (b *batched) numbers(result *interv.Result, rows int) ([]float64, error) {
+func (j *job) numbers(result *interv.Result) ([]float64, error) {
 	value := result.Metrics[0].Value
 	if value.Rank() != 1 {
-		return nil, &interv.Error{Where: "metric " + b.Metric.Name(), Axis: "value", Got: value.Shape().String(), Wanted: "one number for each run"}
+		return nil, &interv.Error{Where: "metric " + j.Metric.Name(), Axis: "value", Got: value.Shape().String(), Wanted: "one number for each run"}
 	}
 	return float64s(value), nil
 }

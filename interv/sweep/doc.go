@@ -17,7 +17,7 @@
 //
 // With [interv.Zero] cells are ablations; From tells others: [FromMean] and [FromOther] (resample ablation). Causal tracing (Meng et al.,
 // "Locating and Editing Factual Associations in GPT", 2022) is noise on the subject as Corrupt, a Window of layers, and no source: cells
-// restore what the clean run has.
+// restore what the clean run has. The share that a cell recovers is then (m − m(corrupted)) / (m(b) − m(corrupted)).
 //
 // # How it is computed
 //

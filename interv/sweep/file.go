@@ -25,15 +25,16 @@ const fileFormat = "govene sweep 1"
 
 // resultFile is what a file of results holds.
 type resultFile struct {
-	Format   string     `json:"format"`
-	Digest   string     `json:"digest"`        // of sweep, model and inputs
-	Part     Part       `json:"part,omitzero"` // that the file has; all where it is not there
-	Finished bool       `json:"finished"`      // whether it has all of that
-	Metric   string     `json:"metric"`
-	Cells    []Cell     `json:"cells"`
-	Base     []number   `json:"base"`             // [pair]
-	Source   []number   `json:"source,omitempty"` // [pair]
-	Values   [][]number `json:"values"`           // [cell][pair]
+	Format    string     `json:"format"`
+	Digest    string     `json:"digest"`        // of sweep, model and inputs
+	Part      Part       `json:"part,omitzero"` // that the file has; all where it is not there
+	Finished  bool       `json:"finished"`      // whether it has all of that
+	Metric    string     `json:"metric"`
+	Cells     []Cell     `json:"cells"`
+	Base      []number   `json:"base"`                // [pair]
+	Source    []number   `json:"source,omitempty"`    // [pair]
+	Corrupted []number   `json:"corrupted,omitempty"` // [pair]
+	Values    [][]number `json:"values"`              // [cell][pair]
 }
 
 // number is a float64 to the bit; NaN, which JSON has not, is what has not been measured, and null.
@@ -71,6 +72,9 @@ func numbers(values []float64) []number {
 }
 
 func floats(numbers []number) []float64 {
+	if numbers == nil {
+		return nil
+	}
 	list := make([]float64, len(numbers))
 	for i, n := range numbers {
 		list[i] = float64(n)
@@ -145,7 +149,7 @@ func readFile(path string) (file resultFile, err error) {
 	if err := strict.Unmarshal(text, &file); err != nil {
 		return file, leftAsItIs(path, "results", err.Error(), "a whole file of a sweep's results")
 	}
-	pairs, fits := len(file.Base), len(file.Values) == len(file.Cells) && (file.Source == nil || len(file.Source) == len(file.Base))
+	pairs, fits := len(file.Base), len(file.Values) == len(file.Cells) && (file.Source == nil || len(file.Source) == len(file.Base)) && (file.Corrupted == nil || len(file.Corrupted) == len(file.Base))
 	for _, row := range file.Values {
 		fits = fits && len(row) == pairs
 	}
@@ -188,7 +192,7 @@ func (c *collector) resume() error {
 	case len(file.Values) != len(c.values) || len(file.Base) != len(c.base):
 		return leftAsItIs(c.path, "results", fmt.Sprintf("%d cells of %d pairs", len(file.Values), len(file.Base)), fmt.Sprintf("%d of %d", len(c.values), len(c.base)))
 	}
-	c.header.Finished = file.Finished
+	c.header.Finished, c.header.Corrupted = file.Finished, file.Corrupted
 	copy(c.base, floats(file.Base))
 	copy(c.source, floats(file.Source))
 	for i, row := range file.Values {

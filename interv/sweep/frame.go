@@ -16,49 +16,71 @@ type Result struct {
 	Cells        []Cell
 	Values       [][]float64 // [cell][pair]: the metric
 	Base, Source []float64   // [pair]: the metric of the clean runs; Source is nil where there is none, and where the metric compares with the base's
+	Corrupted    []float64   // [pair]: the metric under the sweep's corruption alone; nil where there is none
 	Metric       string      // its name
 	Stats        Stats
 }
 
+// ends are the numbers from which and to which cells recover: from the base's to the source's or, in a corrupted sweep without sources, from
+// the corrupted base's to the clean one's; nil where there are no such.
+func (r *Result) ends() (from, to []float64) {
+	switch {
+	case r.Source != nil:
+		return r.Base, r.Source
+	case r.Corrupted != nil:
+		return r.Corrupted, r.Base
+	}
+	return nil, nil
+}
+
 // Recovered is (value − base) / (source − base) for every cell and pair, the share of the difference between the clean runs that a cell
-// brings back, [cell][pair]; it is NaN or infinite where these do not differ, and nil without sources.
+// brings back, [cell][pair]; in causal tracing, where a corrupted run is restored to the clean one without a source, it is
+// (value − corrupted) / (base − corrupted). It is NaN or infinite where these do not differ, and nil without sources or corruption.
 func (r *Result) Recovered() [][]float64 {
-	if r.Source == nil {
+	from, to := r.ends()
+	if from == nil {
 		return nil
 	}
 	shares := make([][]float64, len(r.Values))
 	for i, row := range r.Values {
 		shares[i] = make([]float64, len(row))
 		for pair, value := range row {
-			shares[i][pair] = (value - r.Base[pair]) / (r.Source[pair] - r.Base[pair])
+			shares[i][pair] = (value - from[pair]) / (to[pair] - from[pair])
 		}
 	}
 	return shares
 }
 
 // Frame is a table with a row for each cell and pair: component, layer, position (the place's name), heads, features, direction, scale,
-// pair, value, base and, with sources, source and recovered.
+// pair, value, base and, with sources, source and recovered, or with corruption, corrupted and recovered.
 func (r *Result) Frame() *plotting.Frame {
 	recovered := r.Recovered()
+	_, other := r.other()
 	return r.frame(len(r.Base), func(cell, pair int) (list [4]float64) {
 		list[0], list[1] = r.Values[cell][pair], r.Base[pair]
-		if r.Source != nil {
-			list[2], list[3] = r.Source[pair], recovered[cell][pair]
+		if other != nil {
+			list[2], list[3] = other[pair], recovered[cell][pair]
 		}
 		return list
 	})
 }
 
+// other are the numbers of the end that is not the base, and what tables call them.
+func (r *Result) other() (name string, numbers []float64) {
+	if r.Source == nil && r.Corrupted != nil {
+		return "corrupted", r.Corrupted
+	}
+	return "source", r.Source
+}
+
 // Means is the Frame with the mean of each cell over all pairs. Recovered is that of the means, so that a pair whose clean runs hardly differ
 // does not outweigh the others.
 func (r *Result) Means() *plotting.Frame {
-	base, source := mean(r.Base), 0.0
-	if r.Source != nil {
-		source = mean(r.Source)
-	}
+	from, to := r.ends()
+	_, other := r.other()
 	return r.frame(1, func(cell, _ int) [4]float64 {
 		value := mean(r.Values[cell])
-		return [4]float64{value, base, source, (value - base) / (source - base)}
+		return [4]float64{value, mean(r.Base), mean(other), (value - mean(from)) / (mean(to) - mean(from))}
 	})
 }
 
@@ -96,8 +118,8 @@ func (r *Result) frame(each int, numbers func(cell, k int) [4]float64) *plotting
 		columns = append(columns, plotting.NewColumn("pair", ints["pair"]))
 	}
 	columns = append(columns, plotting.NewColumn("value", floats["value"]), plotting.NewColumn("base", floats["base"]))
-	if r.Source != nil {
-		columns = append(columns, plotting.NewColumn("source", floats["source"]), plotting.NewColumn("recovered", floats["recovered"]))
+	if name, other := r.other(); other != nil {
+		columns = append(columns, plotting.NewColumn(name, floats["source"]), plotting.NewColumn("recovered", floats["recovered"]))
 	}
 	return must.Of(plotting.NewFrame(columns...))
 }
@@ -123,7 +145,7 @@ func unique(texts []string) (list []string) {
 
 // Plot is the map of the means over pairs: layers upwards and, across, what else is swept: positions (by their names), heads, features,
 // scales or directions, the first of these that has several; a panel for each component, and for each entry of the other axes. Tiles show the
-// recovered share where there are sources whose mean is not the base's, and the metric elsewhere; there is none where that is no finite number.
+// recovered share where its two ends have means that differ, and the metric elsewhere; there is none where that is no finite number.
 func (r *Result) Plot() plotting.Plot {
 	means := r.Means()
 	var swept []axis
@@ -138,7 +160,7 @@ func (r *Result) Plot() plotting.Plot {
 		swept = slices.Delete(swept, i, i+1)
 	}
 	fill, label, legend := "value", r.Metric, r.Metric
-	if r.Source != nil && mean(r.Source) != mean(r.Base) {
+	if from, to := r.ends(); from != nil && mean(from) != mean(to) {
 		fill, label, legend = "recovered", "recovered share of "+r.Metric, "recovered"
 	}
 	parts := []plotting.Part{plotting.Tile{}, plotting.FillScale{Map: plotting.RdBu}, plotting.Labels{Fill: legend,

@@ -26,6 +26,7 @@ func Load(path string) (*Result, error) {
 
 func (file resultFile) result() *Result {
 	r := &Result{Cells: file.Cells, Base: floats(file.Base), Metric: file.Metric}
+	r.Corrupted = floats(file.Corrupted)
 	if file.Source != nil {
 		r.Source = floats(file.Source)
 	}

@@ -191,11 +191,19 @@ func (p *Plan) Run(ctx context.Context) (*Result, error) {
 	if p.packed == nil {
 		run = p.runBatched
 	}
+	r.Corrupted = floats(out.header.Corrupted)
 	if out.header.Finished {
 		return r, nil
 	}
 	if err := context.Cause(ctx); err != nil {
 		return r, err
+	}
+	if p.Corrupt != nil {
+		var err error
+		if r.Corrupted, err = p.corrupted(&r.Stats); err != nil {
+			return r, interv.Within("sweep, corruption", err)
+		}
+		out.header.Corrupted = numbers(r.Corrupted)
 	}
 	err := run(ctx, out, &r.Stats)
 	return r, errors.Join(err, out.finish(err))
