@@ -247,6 +247,10 @@ func TestSearchesThatCannotBe(t *testing.T) {
 		{"split held: examples: got none", search, example + "\n" + strings.ReplaceAll(example, "train", "test")},
 		{"example 1: got 0 sources", search, example + "\n" + strings.Replace(example, "[[3, 4]]", "[]", 1) + "\n" + others},
 		{"label of example 0", search, strings.Replace(example, `"label": 1`, `"label": 1.5`, 1) + "\n" + others},
+		{"label of example 0: got none", search, strings.Replace(example, `"label": 1`, `"label": null`, 1) + "\n" + others},
+		{"base label of example 0: got none", search, strings.Replace(example, `"base_label": 2, `, "", 1) + "\n" + others},
+		{"warm_up: got -5, wanted 0 to 999", strings.Replace(search, `"ranks"`, `"warm_up": -5, "ranks"`, 1), example + "\n" + others},
+		{"warm_up: got 9, wanted 0 to 8", strings.Replace(search, `"ranks"`, `"warm_up": 9, "steps": 9, "ranks"`, 1), example + "\n" + others},
 		{"labels that change", search, example + "\n" + others},
 	} {
 		job := write(t, c.job)

@@ -126,7 +126,9 @@ func openSearch(path string) (*searched, error) {
 	case *mlp.Model:
 		s.untrained, err = mlp.NewClassifier(model.Config(), j.Search.Untrained)
 	}
-	s.search = j.Search.search()
+	if err == nil {
+		s.search, err = j.Search.search()
+	}
 	return s, interv.Within(path, err)
 }
 
@@ -160,11 +162,14 @@ type search struct {
 	Untrained   uint64      `json:"untrained,omitempty"` // what the weights of the untrained network are drawn from
 }
 
-func (f *search) search() das.Search {
+func (f *search) search() (das.Search, error) {
 	s := das.Search{Ranks: f.Ranks, Seeds: f.Seeds, Kind: f.Kind, Steps: f.Steps, Batch: f.Batch, Rate: f.Rate, MaskRate: f.MaskRate, Penalty: f.Penalty,
 		Every: f.Every, Patience: f.Patience, MaxRows: f.MaxRows, Seed: f.Seed}
 	if s.Steps == 0 {
 		s.Steps = das.DefaultSteps
+	}
+	if f.WarmUp < 0 || f.WarmUp > 0 && f.WarmUp >= s.Steps {
+		return s, &interv.Error{Where: "search", Axis: "warm_up", Got: fmt.Sprint(f.WarmUp), Wanted: fmt.Sprintf("0 to %d of the steps", s.Steps-1)}
 	}
 	for _, place := range f.Places {
 		s.Places = append(s.Places, das.Place{Site: interv.Site{Layer: place.Layer, Component: place.Component}, Position: place.Position})
@@ -178,7 +183,7 @@ func (f *search) search() das.Search {
 	if f.Temperature != nil {
 		s.Temperature = interv.Linear(f.Temperature[0], f.Temperature[1], s.Steps-1)
 	}
-	return s
+	return s, nil
 }
 
 // counterfactual is a line of a file of examples. A run is a text, a list of ids, or of vectors; a label is a class, or a text that is one token.
@@ -301,7 +306,11 @@ func (j *job) runs(list []json.RawMessage) (interv.Inputs, error) {
 
 // label is a class, or the token that a text is.
 func (j *job) label(text json.RawMessage) (class int, err error) {
-	if text = bytes.TrimSpace(text); !bytes.HasPrefix(text, []byte(`"`)) {
+	text = bytes.TrimSpace(text)
+	if len(text) == 0 || string(text) == "null" {
+		return 0, &interv.Error{Got: "none", Wanted: "a class, or a text that is one token"}
+	}
+	if !bytes.HasPrefix(text, []byte(`"`)) {
 		err = strict.Unmarshal(text, &class)
 		return class, err
 	}

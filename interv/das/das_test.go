@@ -348,6 +348,8 @@ func TestSearchesThatCannotBe(t *testing.T) {
 			[]string{"values", "1 different of variable 0", "at least 2"}},
 		"one label":   {func(_ *das.Search, d *das.Data) { d.Labels = make([]int, 64) }, []string{"training examples", "labels that change"}},
 		"label":       {func(_ *das.Search, d *das.Data) { d.Labels = slices.Concat(d.Labels[:63], []int{-1}) }, []string{"label of example 63", "-1"}},
+		"class":       {func(_ *das.Search, d *das.Data) { d.Labels = slices.Concat(d.Labels[:63], []int{99}) }, []string{"training examples", "label of example 63", "99", "0 to"}},
+		"no masks":    {func(s *das.Search, _ *das.Data) { s.MaskRate = 0.1 }, []string{"mask rate", "kind trained"}},
 		"labels":      {func(_ *das.Search, d *das.Data) { d.Labels = d.Labels[1:] }, []string{"labels", "63", "64"}},
 		"no sources":  {func(_ *das.Search, d *das.Data) { d.Sources = nil }, []string{"sources", "none"}},
 		"one source":  {func(_ *das.Search, d *das.Data) { d.Sources = d.Sources[:1] }, []string{"held-out", "2 sources"}},

@@ -1,6 +1,7 @@
 package das
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -84,6 +85,11 @@ func Check(ctx context.Context, backend compute.Backend, model, untrained interv
 	}
 	same, shuffled := s, data.Train.shuffled(s.Seed)
 	if err := s.fill(model, data.Train, data.Held); err != nil {
+		return nil, err
+	}
+	err := cmp.Or(checkLabels(backend, model, "training examples", data.Train, data.Train.Labels), checkLabels(backend, model, "held-out examples", data.Held, data.Held.Labels),
+		checkLabels(backend, model, "test examples", test, append([][]int{test.Labels, test.BaseLabels}, test.SourceLabels...)...))
+	if err != nil {
 		return nil, err
 	}
 	if err := same.fill(untrained, data.Train, data.Held); err != nil {

@@ -1,6 +1,7 @@
 package das
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -25,6 +26,9 @@ func Run(ctx context.Context, backend compute.Backend, model interv.Model, s Sea
 		return nil, &interv.Error{Where: "search", Axis: "backend and model", Got: fmt.Sprintf("%T and %T", backend, model), Wanted: "both"}
 	}
 	if err := s.fill(model, train, held); err != nil {
+		return nil, err
+	}
+	if err := cmp.Or(checkLabels(backend, model, "training examples", train, train.Labels), checkLabels(backend, model, "held-out examples", held, held.Labels)); err != nil {
 		return nil, err
 	}
 	saved, err := s.open(model, train, held)

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -134,8 +135,8 @@ func (s *Search) fill(model interv.Model, train, held Data) (err error) {
 		return refuse("penalty", fmt.Sprint(s.Penalty), "a finite number, 0 or more")
 	case s.Kind < 0 || int(s.Kind) >= len(kinds):
 		return refuse("kind", fmt.Sprint(int(s.Kind)), "one of "+strings.Join(kinds[:], ", "))
-	case !s.Kind.masks() && (s.Penalty != 0 || s.Temperature != nil):
-		return refuse("penalty and temperature", "one of them, with alignments of the kind "+s.Kind.String(), "none: they belong to boundless and masks")
+	case !s.Kind.masks() && (s.Penalty != 0 || s.MaskRate != 0 || s.Temperature != nil):
+		return refuse("penalty, mask rate and temperature", "one of them, with alignments of the kind "+s.Kind.String(), "none: they belong to boundless and masks")
 	case s.Kind.masks() && len(s.Ranks) > 0:
 		return refuse("ranks", fmt.Sprint(s.Ranks), "none: alignments of the kind "+s.Kind.String()+" find out how many dimensions")
 	case s.Kind.masks():
@@ -230,4 +231,23 @@ func (d Data) check(where string, model interv.Model) (extent interv.Extent, err
 		return refuse("labels", fmt.Sprintf("%d throughout", d.Labels[0]), "labels that change: of one label any alignment is right")
 	}
 	return extent, nil
+}
+
+// checkLabels refuses labels that the model has no output for, or not one of each example.
+func checkLabels(backend compute.Backend, model interv.Model, where string, d Data, labels ...[]int) error {
+	output, err := interv.OutputShape(backend, model, d.Base)
+	if err != nil {
+		return interv.Within(where, err)
+	}
+	for _, list := range labels {
+		if len(list) != len(d.Labels) {
+			return &interv.Error{Where: where, Axis: "labels of the base and of sources", Got: fmt.Sprint(len(list)), Wanted: fmt.Sprintf("%d, one for each example", len(d.Labels))}
+		}
+		for i, label := range list {
+			if label < 0 || label >= output.Dim(-1) {
+				return &interv.Error{Where: where, Axis: fmt.Sprintf("label of example %d", i), Got: fmt.Sprint(label), Wanted: fmt.Sprintf("0 to %d", output.Dim(-1)-1)}
+			}
+		}
+	}
+	return nil
 }
