@@ -46,7 +46,7 @@ def main(count=200):
     print(json.dumps({**line, "median_s": statistics.median(times), "min_s": min(times)}))
 
 
-def low_rank(count=10, batch=8, tokens=32):
+def low_rank(count=6, batch=8, tokens=32):
     from transformers import GPT2Config, GPT2LMHeadModel
 
     model = GPT2LMHeadModel(GPT2Config(attn_pdrop=0.0, embd_pdrop=0.0, resid_pdrop=0.0))
