@@ -40,7 +40,7 @@ func TestAdamOfWeights(t *testing.T) {
 	for name, value := range trainer.Weights() {
 		adams[name], want[name] = &hostAdam{}, numbers(value)
 	}
-	for range 3 {
+	for range 2 {
 		now := patch(model.again(t, trainer.Weights()), attends, interv.LowRankRotatedSpace{Rank: 2})
 		must(t, now.SetParameters(iv.Parameters()))
 		gradients := now.Gradient(sumOfSquares).OfModel().MustRun(call)

@@ -92,7 +92,7 @@ func (c Curves) series() (names []string, of func(Look, string) float64) {
 	}
 }
 
-// Frame is the numbers as data: step, of (what it is), number.
+// Frame is the numbers as data: step, curve (which number it is), value.
 func (c Curves) Frame() *plotting.Frame {
 	var steps []int
 	var names []string
@@ -105,13 +105,13 @@ func (c Curves) Frame() *plotting.Frame {
 			}
 		}
 	}
-	return plotting.MustFrame(plotting.NewColumn("step", steps), plotting.NewColumn("of", names).Levels(series...), plotting.NewColumn("number", numbers))
+	return plotting.MustFrame(plotting.NewColumn("step", steps), plotting.NewColumn("curve", names).Levels(series...), plotting.NewColumn("value", numbers))
 }
 
 // Plot shows losses and accuracies by step; it needs two looks.
 func (c Curves) Plot() plotting.Plot {
-	return plotting.New(c.Frame(), plotting.Aes{X: "step", Y: "number", Colour: "of"}).Add(plotting.Line{},
-		plotting.Labels{Title: "Training", Y: "loss, accuracy", Colour: "", Description: c.String()})
+	return plotting.New(c.Frame(), plotting.Aes{X: "step", Y: "value", Colour: "curve"}).Add(plotting.Line{},
+		plotting.Labels{Title: "Training", Y: "loss, accuracy", Description: c.String()})
 }
 
 // String is the last look in words: "step 400 of 2000: loss 0.312, held-out loss 0.333, held-out accuracy 0.912".

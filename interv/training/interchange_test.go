@@ -61,7 +61,7 @@ func onHost(weights map[string][]float64, width int, base, source []float64, uni
 // Training on interchanges follows Adam on the gradients of an intervened run, through base and source, as finite differences find them on the
 // host.
 func TestInterchangeTrainingFollowsFiniteDifferences(t *testing.T) {
-	for seed := range uint64(3) {
+	for seed := range uint64(2) {
 		random := rand.New(rand.NewPCG(seed, 4))
 		width, batch := 2+random.IntN(3), 1+random.IntN(4)
 		model := mlp.MustNewClassifier(mlp.Config{Layers: 2, Width: width, Classes: 3, Activation: "tanh"}, seed)

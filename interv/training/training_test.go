@@ -277,6 +277,9 @@ func TestTrainingGoesOnAfterKill(t *testing.T) {
 		t.Skip("takes seconds")
 	}
 	rounds := 2
+	if _, ok := engine.(interface{ PluginName() string }); ok {
+		rounds = 1 // XLA compiles for seconds
+	}
 	if os.Getenv("GOVENE_LONG") != "" {
 		rounds = 20
 	}
@@ -366,8 +369,8 @@ func TestRefusals(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for at := range 2 {
-				if at == 0 && name == "other shapes" {
-					continue
+				if at == 0 && name == "other shapes" || at == 1 && name != "other shapes" && name != "a number that is none" {
+					continue // what comes later is refused in the same place, and to get there takes compiling
 				}
 				steps := 0
 				_, err := training.Run(t.Context(), engine, small(), func(step int) (interv.Call, error) {
