@@ -387,3 +387,31 @@ func TestRefusals(t *testing.T) {
 		})
 	}
 }
+
+// In 16 bits all of it holds, as far as 16 bits go: nodes write what they are told to the bit.
+func TestCircuitsIn16Bits(t *testing.T) {
+	skipLong(t)
+	folder := t.TempDir()
+	single := transformer.MustNew(transformer.MustParseConfig(families["llama"]), 3)
+	if err := single.Save(folder); err != nil {
+		t.Fatal(err)
+	}
+	m := transformer.MustLoad(folder, transformer.BFloat16)
+	nodes, edges := nodesOf(t, m), edgesOf(t, m)
+	r := circuit.MustEvaluate(engine, m, circuit.Evaluation{Base: base, Source: source, Metric: differ,
+		Circuits: []circuit.Circuit{{Nodes: nodes}, {}, {Edges: edges}, {Edges: []circuit.Edge{}}}})
+	clean := sweep.MustRun(engine, m, sweep.Sweep{Base: base, Source: source, Metric: differ, Cells: []sweep.Cell{{Component: transformer.BlockInput}}})
+	near(t, "all nodes", r.Values[0], clean.Base, 0)
+	near(t, "no nodes", r.Values[1], clean.Source, 0)
+	size := math.Abs(clean.Base[0]-clean.Source[0]) + math.Abs(clean.Base[1]-clean.Source[1])
+	near(t, "all edges", r.Values[2], clean.Base, 0.02*size)
+	near(t, "no edges", r.Values[3], clean.Source, 0.02*size)
+
+	measure := interv.Measure{Metric: differ}
+	scores := circuit.MustAttribute(engine, m, circuit.Attribution{Base: base, Source: source, Measure: measure})
+	wide := circuit.MustAttribute(engine, single, circuit.Attribution{Base: base, Source: source, Measure: measure})
+	largest := wide.Mean(wide.Top(1).Edges[0])
+	for i, e := range wide.Edges {
+		near(t, e.String(), scores.Each[i], wide.Each[i], 0.05*math.Abs(largest))
+	}
+}

@@ -66,8 +66,8 @@ func (r *Result) Faithfulness(circuit int) float64 {
 }
 
 // Evaluate runs all circuits, each on all pairs at once, and compiles a program for those of nodes and one for those of edges. A metric by which
-// the model does no more than nothing does, and families in which edges cannot be told apart, are errors. It ends early when the context
-// does.
+// the model does no more than nothing does, and edges in families in which they cannot be told apart (see [transformer.Model.Edges]), are errors. It
+// ends early when the context does.
 func Evaluate(ctx context.Context, backend compute.Backend, model interv.Model, e Evaluation) (*Result, error) {
 	r, err := e.run(ctx, backend, model)
 	return r, interv.Within("circuit", err)

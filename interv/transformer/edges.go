@@ -33,8 +33,8 @@ var _ interv.Model = (*Edges)(nil)
 // Edge is where [Edges] announces which edges are cut.
 const Edge interv.Component = "edge"
 
-// Edges makes it. Classifiers, and streams or attention that are normalized after something was added, are an error: what a head adds is then not
-// its own.
+// Edges makes it. Classifiers are an error, and families that normalize what attention adds, or the stream after that (Gemma 2 and 3, OLMo 2, OPT 350M):
+// what a head adds is then not its own.
 func (m *Model) Edges() (*Edges, error) {
 	switch {
 	case m.config.classifier():
