@@ -205,6 +205,23 @@ func TestSplitByValues(t *testing.T) {
 	if len(values(one, "X")) != 3 || len(values(other, "X")) != 1 || len(values(one, "Y")) != 4 {
 		t.Errorf("got %v and %v", one, other)
 	}
+	digits := []int{0, 1, 2, 3, 4, 5}
+	sums := causal.MustNew(causal.Input("A", digits...), causal.Input("B", digits...), causal.Computed("S", func(a, b int) int { return a + b }, "A", "B"),
+		causal.Computed("O", func(s int) bool { return s > 5 }, "S"))
+	one, other = sums.MustSplit(seeded(), 2) // neither part has inputs for every sum
+	for _, part := range []*causal.Model{one, other} {
+		seen := map[causal.Value]bool{}
+		for _, e := range part.MustFactuals(seeded(), 300, nil) {
+			seen[e.Setting["S"]] = true
+		}
+		balanced := map[causal.Value]bool{}
+		for _, e := range part.MustCounterfactuals(seeded(), causal.Design{Size: 300, Interventions: [][]string{{"S"}}}) {
+			balanced[e.Setting["S"]] = true
+		}
+		if !maps.Equal(seen, balanced) || len(seen) == len(values(part, "S")) {
+			t.Errorf("got sources for the sums %v, wanted those that there are, %v", balanced, seen)
+		}
+	}
 	_, _, err := model.Split(seeded(), 30)
 	wanted.Refusal(t, err, "held out", "30", "1 to 29")
 	_, _, err = causal.MustNew(causal.Input("A", 1, 2), causal.Input("B", 1, 3), causal.Computed("C", is, "A", "B")).Split(seeded(), 1)

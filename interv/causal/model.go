@@ -31,6 +31,7 @@ type Model struct {
 	compiling    sync.Once
 	compiled     *compiled // see compile
 	compileError error
+	reachable    sync.Map // of variables' names to the values that any inputs lead to, once somebody asked
 }
 
 // node is a variable with what New finds out about it.

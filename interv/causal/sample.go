@@ -111,8 +111,8 @@ func all(filters []Filter, setting Setting) (bool, error) {
 	return true, nil
 }
 
-// Balanced is a sampler of inputs that give a variable one of the listed values, or of all its values if none are listed, each with
-// equal chances: however rare a value is among all inputs, it is as frequent as the others. From the variable down to the inputs, it
+// Balanced is a sampler of inputs that give a variable one of the listed values, or of all its values that any inputs lead to if none are
+// listed, each with equal chances: however rare a value is among all inputs, it is as frequent as the others. From the variable down to the inputs, it
 // takes one of the combinations of parents' values that lead to the value above, with equal chances.
 //
 // A variable that several others on the way are computed from takes a value that fits them all; chances are equal among what fits.
@@ -131,7 +131,7 @@ func (m *Model) Balanced(variable string, values ...Value) Sampler {
 		}
 		candidates := values
 		if len(candidates) == 0 {
-			candidates = n.Values
+			candidates = m.reached(n)
 		}
 		if len(candidates) == 0 {
 			return nil, n.unlisted(where)
@@ -148,6 +148,24 @@ func (m *Model) Balanced(variable string, values ...Value) Sampler {
 		return nil, &Error{Where: where, Axis: variable, Got: fmt.Sprintf("no inputs in %d draws that make it %v", mostDraws, value),
 			Wanted: "a value that some inputs lead to"}
 	}
+}
+
+// reached are the values of a variable that any inputs lead to, which in a part of a split model may be few; all, where that cannot be found out.
+func (m *Model) reached(n *node) []Value {
+	if known, ok := m.reachable.Load(n.Name); ok {
+		return known.([]Value)
+	}
+	values := n.Values
+	if c, err := m.compile(); err == nil {
+		if j, err := c.jointly([]string{n.Name}); err == nil {
+			values = nil
+			for _, combination := range j.combinations {
+				values = append(values, n.Values[combination[0]])
+			}
+		}
+	}
+	m.reachable.Store(n.Name, values)
+	return values
 }
 
 // descend gives the variable a value, and its ancestors values that lead to it; false if what is assigned already does not allow it.
