@@ -11,6 +11,9 @@
 // Nodes that write into the residual stream are the embedding, every head and every MLP; nodes that read it are the queries of every head,
 // the keys and values of every key and value head, every MLP's input, and the final norm, before the logits. There is an edge from each writer to
 // each reader that comes after it. Elhage et al., "A Mathematical Framework for Transformer Circuits" (2021).
+//
+// All pairs are one batch. With edges, it holds what every writer writes, and a number for each edge at each position of each pair: GPT-2 small, with its
+// 32,491 edges, takes up to 6 GB on a CPU for 8 pairs of 32 tokens. More pairs are to be given in parts.
 package circuit
 
 import (
