@@ -42,15 +42,22 @@ type Call struct {
 	WithBase bool
 }
 
-// Interchange is the call of a config of one representation that reads a source, at a location.
+// Interchange is the call of a config of one representation that reads a source, at a location; nil for [Everywhere].
 func Interchange(base, source Inputs, at *Location, metrics ...Metric) Call {
-	return Call{Base: base, Sources: []Inputs{source}, Locations: []*Location{at}, Metrics: measures(metrics)}
+	return Call{Base: base, Sources: []Inputs{source}, Locations: orEverywhere(at), Metrics: measures(metrics)}
 }
 
-// Giving is the call of a config of one representation that reads an activation, such as a steering vector, in place of a source; see
-// [Call.Activations].
+// Giving is the call of a config of one representation that reads an activation, such as a steering vector, in place of a source (see
+// [Call.Activations]), at a location; nil for [Everywhere].
 func Giving(base Inputs, activation *tensors.Tensor, at *Location, metrics ...Metric) Call {
-	return Call{Base: base, Activations: []*tensors.Tensor{activation}, Locations: []*Location{at}, Metrics: measures(metrics)}
+	return Call{Base: base, Activations: []*tensors.Tensor{activation}, Locations: orEverywhere(at), Metrics: measures(metrics)}
+}
+
+func orEverywhere(at *Location) []*Location {
+	if at == nil {
+		at = Everywhere()
+	}
+	return []*Location{at}
 }
 
 // measures reads metrics at the last position.

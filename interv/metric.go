@@ -145,6 +145,25 @@ func (m Measure) Read(extent Extent, output shapes.Shape) (Reading, error) {
 	return r, nil
 }
 
+// One refuses a metric of several numbers for each row, on logits of a run's output; it builds the metric's graph, which is never compiled.
+func (r Reading) One(backend compute.Backend, output shapes.Shape) error {
+	g := NewGraph(backend, "metric")
+	defer g.Finalize()
+	rows := output.Dim(0)
+	in := Rows{Logits: Parameter(g, "logits", shapes.Make(output.DType, rows, output.Dim(-1))), Data: Nodes{}}
+	if ReadsClean(r.Metric) {
+		in.Clean = Parameter(g, "clean", in.Logits.Shape())
+	}
+	for _, name := range sortedKeys(r.Data) {
+		in.Data[name] = Parameter(g, "data "+name, r.Data[name].Shape())
+	}
+	return guard(func() {
+		if value := r.Of(in); value.Rank() != 1 {
+			panic(&Error{Where: fmt.Sprintf("metric %q", r.title()), Axis: "value", Got: value.Shape().String(), Wanted: "one number for each run"})
+		}
+	})
+}
+
 // positions resolves At.
 func (m Measure) positions(extent Extent) ([]int, error) {
 	rows := m.At

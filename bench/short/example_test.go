@@ -98,7 +98,7 @@ func Example_steering() {
 	love, hate := text.MustInputs("I love you"), text.MustInputs("I hate you")
 	vector := interv.MustContrast(engine, model, block, 4, love, hate)
 	steer := interv.MustNew(engine, model, interv.Single(1, transformer.BlockOutput, interv.Addition{}))
-	call := interv.Giving(text.MustInputs("I think that you"), vector, interv.Everywhere())
+	call := interv.Giving(text.MustInputs("I think that you"), vector, nil)
 	result := steer.MustGenerate(call, interv.Generation{NewTokens: 10, Steps: interv.EveryStep})
 	fmt.Println(text.Decode(result.New[0]))
 	// end

@@ -111,8 +111,9 @@ func TestRefusalsOfWords(t *testing.T) {
 	estimate := pair + `"attribution": {"components": ["block_output"], ` + answer + `}}`
 	path := pair + `"paths": {"receivers": [{"layer": 1, "component": "head_query_output", "heads": [0]}], ` + answer + `}}`
 	for words, c := range map[string][4]string{
-		`base, text 0: "capitol": got no such piece in the tokens 0 The 1 capital`: {"sweep", job, `"capital"`, `"capitol"`},
+		`base, text 0: "capitol": got no such piece in the tokens 0 The 1 capital`: {"sweep", job, `"at": "capital"`, `"at": "capitol"`},
 		`got "Pari", wanted words or characters`:                                   {"sweep", job, `" Paris"`, `" Pari"`},
+		`did you mean "capital"?`:                                                  {"sweep", job, `"at": "capital"`, `"at": "capitol"`},
 		`did you mean "Paris"?`:                                                    {"sweep", job, `" Paris"`, `" Pari"`},
 		`pieces: got 3, wanted 1, or 2`:                                            {"sweep", job, `"capital"`, `["a", "b", "c"]`},
 		`source of pair 0: got positions 0 to 5 of 6`:                              {"sweep", job, `"The capital of France is", "The capital of France is"`, `"The capital of United States is", "The capital of United States is"`},

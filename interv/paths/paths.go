@@ -207,7 +207,11 @@ func (p Paths) check(backend compute.Backend, model interv.Model) (*job, error) 
 	if err != nil {
 		return nil, err
 	}
-	if _, err := (interv.Measure{Metric: p.Metric, At: p.ReadAt}).Read(j.extent, output); err != nil {
+	reading, err := interv.Measure{Metric: p.Metric, At: p.ReadAt}.Read(j.extent, output)
+	if err == nil {
+		err = reading.One(backend, output)
+	}
+	if err != nil {
 		return nil, err
 	}
 	catalogue := model.Catalogue()

@@ -116,6 +116,9 @@ func (s Sweep) check(backend compute.Backend, model interv.Model) (*job, error) 
 	if j.reading, err = (interv.Measure{Metric: s.Metric, At: s.ReadAt}).Read(j.extent, output); err != nil {
 		return nil, err
 	}
+	if err = j.reading.One(backend, output); err != nil {
+		return nil, err
+	}
 	j.outputs, j.reads = output.Dim(-1), j.reading.Positions
 	if j.reads == nil {
 		for pair := range j.extent.Batch {

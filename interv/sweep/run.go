@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"math"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -36,6 +38,9 @@ const saveEvery = 2 * time.Second
 func (c *collector) start(j *job) (err error) {
 	c.progress, c.path = j.Progress, j.File
 	if c.path != "" {
+		if status, err := os.Stat(filepath.Dir(c.path)); err != nil || !status.IsDir() {
+			return &interv.Error{Where: c.path, Axis: "folder", Got: "none", Wanted: "one that is there, to keep results in"}
+		}
 		c.header = resultFile{Format: fileFormat, Part: j.Part, Metric: j.Metric.Name(), Cells: j.cells}
 		c.sources = j.measuresSources()
 		if c.header.Digest, err = j.digest(); err == nil {

@@ -57,6 +57,8 @@ func TestRefusals(t *testing.T) {
 		"empty place":     {func(s *Sweep) { s.Positions = []Place{{At: [][]int{{1}, {}, {1}}}} }, []string{"pair 1", "empty"}},
 		"window":          {func(s *Sweep) { s.Window = -1 }, []string{"window", "-1"}},
 		"from directions": {func(s *Sweep) { s.From, s.Directions = FromMean, [][]float64{make([]float64, 24)} }, []string{"from", "mean", "directions"}},
+		"numbers":         {func(s *Sweep) { s.Metric = metric.TopTokens{K: 2} }, []string{`metric "top_tokens"`, "one number for each run"}},
+		"no folder":       {func(s *Sweep) { s.File = "nowhere/results.json" }, []string{"nowhere/results.json", "folder: got none"}},
 		"scale of a cell": {func(s *Sweep) {
 			s.Components, s.Directions, s.Cells, s.Source = nil, [][]float64{make([]float64, 24)}, []Cell{{Component: transformer.BlockOutput}}, nil
 		}, []string{"cell 0", "scale: got 0", "such as 1"}},

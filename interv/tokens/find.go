@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/govene/govene/internal/must"
+	"github.com/govene/govene/internal/nearest"
 	"github.com/govene/govene/interv"
 )
 
@@ -76,7 +77,7 @@ func (b *Batch) find(i int, piece string) (first, last int, err error) {
 	case within != "":
 		refusal.Got, refusal.Wanted = "it "+within, "whole tokens"
 	default:
-		refusal.Got = "no such piece"
+		refusal.Got, refusal.Nearest = "no such piece", nearest.Name(strings.TrimSpace(piece), strings.Fields(text))
 	}
 	refusal.Got += fmt.Sprintf(" in the tokens %s", b.tokenizer.list(b.tokens[i]))
 	return 0, 0, refusal
