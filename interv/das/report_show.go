@@ -80,13 +80,16 @@ func (r *Report) Frame() *plotting.Frame {
 			ranks = append(ranks, row.Rank)
 		}
 	}
-	var places, whats, labels []string
+	var places, whats, labels, order []string
 	var at []int
 	var accuracies, lows, highs []float64
 	for _, name := range []string{Found, Centred, Spread, Untrained, Drawn, Shuffled, All, None} {
 		for _, row := range r.Rows {
 			if row.Name != name {
 				continue
+			}
+			if !slices.Contains(order, name) {
+				order = append(order, name)
 			}
 			label := fmt.Sprintf("%.2f", row.Accuracy)
 			if len(row.Seeds) > 1 {
@@ -100,7 +103,7 @@ func (r *Report) Frame() *plotting.Frame {
 			}
 		}
 	}
-	return plotting.MustFrame(plotting.NewColumn("place", places), plotting.NewColumn("rank", at).Levels(), plotting.NewColumn("what", whats).Levels(),
+	return plotting.MustFrame(plotting.NewColumn("place", places), plotting.NewColumn("rank", at).Levels(), plotting.NewColumn("what", whats).Levels(order...),
 		plotting.NewColumn("accuracy", accuracies), plotting.NewColumn("low", lows), plotting.NewColumn("high", highs), plotting.NewColumn("spread", labels))
 }
 
