@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -214,7 +213,11 @@ func (j *job) samples() (samples das.Samples, err error) {
 		}
 		var example counterfactual
 		where := fmt.Sprintf("%s, line %d", path, i+1)
-		if err := cmp.Or(strict.Once(line), strict.Unmarshal(line, &example)); err != nil {
+		err := strict.Once(line)
+		if err == nil {
+			err = strict.Unmarshal(line, &example)
+		}
+		if err != nil {
 			return samples, interv.Within(where, err)
 		}
 		if name := example.Split; name != "train" && name != "held" && name != "test" {

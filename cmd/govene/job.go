@@ -51,7 +51,10 @@ func readJob(path string) (*job, error) {
 		return nil, err
 	}
 	j := &job{path: path}
-	if err := cmp.Or(strict.Once(text), strict.Unmarshal(text, j)); err != nil {
+	if err = strict.Once(text); err == nil {
+		err = strict.Unmarshal(text, j)
+	}
+	if err != nil {
 		return nil, interv.Within(path, err)
 	}
 	missing := func(field, wanted string) error {
