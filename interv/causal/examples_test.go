@@ -78,7 +78,7 @@ func TestDrawEqualsInterchange(t *testing.T) {
 
 // Jointly balanced means that each combination of values that there can be is as frequent as the others: in bases and in sources.
 func TestJointBalance(t *testing.T) {
-	const size = 24_000
+	const size = 12_000
 	for name, c := range map[string]struct {
 		model    *causal.Model
 		balance  []string
@@ -372,7 +372,7 @@ func TestDrawRefuses(t *testing.T) {
 		"WX twice":            func() error { _, err := model.Draw(seeded(), causal.Design{Balance: []string{"WX", "WX"}}); return err },
 		"0 or more":           func() error { _, err := model.Draw(seeded(), causal.Design{Size: -1}); return err },
 		"more than 65536": func() error {
-			_, err := causal.MustHierarchicalEquality(500).Draw(seeded(), causal.Design{Balance: []string{"W", "X"}})
+			_, err := causal.MustHierarchicalEquality(260).Draw(seeded(), causal.Design{Balance: []string{"W", "X"}})
 			return err
 		},
 		"one of the two": func() error {

@@ -136,7 +136,7 @@ func TestInterchangeTrainingFollowsFiniteDifferences(t *testing.T) {
 // A network is induced to keep in its first two units whether one number is above 0, and in the others whether another is: it learns
 // to say whether both or none are, and what it would say if the first two units came from another run.
 func ExampleRun_interchange() {
-	const width, size = 8, 512
+	const width, size = 8, 128
 	model := mlp.MustNewClassifier(mlp.Config{Layers: 2, Width: width}, 1)
 	draw := func(random *rand.Rand) (interv.Call, error) {
 		var flat [2][]float32
@@ -169,7 +169,7 @@ func ExampleRun_interchange() {
 			Labels: interv.Inputs{training.Label: tensors.FromFlatDataAndDimensions(labels, size), training.BaseLabel: tensors.FromFlatDataAndDimensions(baseLabels, size)},
 		}, nil
 	}
-	induced := training.MustRun(context.Background(), engine, model, training.Fresh(1, draw), training.Settings{Steps: 600, Rate: 0.02, Config: interchange()})
+	induced := training.MustRun(context.Background(), engine, model, training.Fresh(1, draw), training.Settings{Steps: 500, Rate: 0.03, Config: interchange()})
 	before, after := induced.Curves.Looks[0], induced.Curves.Last()
 	fmt.Println(before.Accuracy < 0.7, after.Accuracy > 0.95, after.BaseAccuracy > 0.95)
 	// Output: true true true
