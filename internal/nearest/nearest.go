@@ -1,8 +1,11 @@
 // Package nearest finds the valid name that somebody probably meant, for error messages.
 package nearest
 
-// Name is the name with the smallest edit distance to got, or "" if all differ in more than half of their letters.
+// Name is the name with the smallest edit distance to got, or "" if all differ in more than half of their letters, or got has none.
 func Name(got string, names []string) string {
+	if got == "" {
+		return ""
+	}
 	best, bestDistance := "", 1+max(2, len(got)/2)
 	for _, name := range names {
 		if distance := editDistance(got, name); distance < bestDistance {

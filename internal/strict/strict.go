@@ -68,12 +68,20 @@ func inWords(err error, of reflect.Type) error {
 	case errors.As(err, &own):
 		return own
 	case errors.As(err, &mismatch):
-		return &refusal.Error{Axis: mismatch.Field, Got: mismatch.Value, Wanted: mismatch.Type.String()}
+		wanted := mismatch.Type.String()
+		if mismatch.Type.Kind() == reflect.Struct {
+			wanted = "an object"
+		}
+		return &refusal.Error{Axis: mismatch.Field, Got: mismatch.Value, Wanted: wanted}
 	case errors.As(err, &syntax), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return &refusal.Error{Axis: "JSON", Got: err.Error(), Wanted: "valid JSON"}
 	}
 	if quoted, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); unknown {
-		return refusal.UnknownName("", "field", strings.Trim(quoted, `"`), fieldsOf(of))
+		name, names := strings.Trim(quoted, `"`), fieldsOf(of)
+		if slices.Contains(names, name) {
+			return &refusal.Error{Axis: "field", Got: quoted + " where there is none", Wanted: "it in its own place"}
+		}
+		return refusal.UnknownName("", "field", name, names)
 	}
 	return err
 }

@@ -39,6 +39,8 @@ func TestUnmarshal(t *testing.T) {
 		`{} {}`:                `JSON: got text after the value, wanted none`,
 		`{} }`:                 `JSON: got text after the value, wanted none`,
 		`{"name": 1}`:          `name: got number, wanted string`,
+		`{"leaves": ["a"]}`:    `leaves: got string, wanted an object`,
+		`{"colour": "a"}`:      `field: got "colour" where there is none, wanted it in its own place`,
 		`{"nam": "a"}`:         `field: got "nam", wanted one of name, leaves, trees, own, colour; did you mean "name"?`,
 		`{"trees": [{"n":1}]}`: `field: got "n", wanted one of name, leaves, trees, own, colour`,
 	} {

@@ -27,7 +27,7 @@ type Attribution struct {
 	// Base holds the runs whose metric is changed, Source those that are read: example i of both is a pair, of the same positions.
 	Base, Source interv.Inputs
 
-	Measure interv.Measure // a metric of one number that has a gradient
+	Measure interv.Measure // a metric of one number that has a gradient; that of the KL divergence from the clean run is 0 in the base: it takes Steps
 
 	// Steps above 1 takes the mean of gradients in runs whose embeddings are e(base) + (k + ½)/Steps · (e(source) − e(base)) at all positions,
 	// k from 0 to Steps−1, in place of the base's: EAP-IG of Hanna et al., "Have Faith in Faithfulness" (2024).
