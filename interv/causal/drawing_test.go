@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -124,6 +125,20 @@ func TestGoldenModelsAreDrawn(t *testing.T) {
 			model, _ := goldenModel(t, c)
 			wantDrawn(t, model, model.Drawing())
 		})
+	}
+}
+
+// The picture that the README shows; GOVENE_UPDATE=1 writes it anew.
+func TestGoldenDrawing(t *testing.T) {
+	const path = "testdata/interchange.svg"
+	got := causal.MustArithmetic(4, 3).MustDrawInterchange(causal.Setting{"X": 1, "Y": 2, "Z": 1}, map[string]causal.Setting{"S": {"X": 3, "Y": 2, "Z": 0}}).SVG()
+	if os.Getenv("GOVENE_UPDATE") != "" {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want, err := os.ReadFile(path); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("got another picture than %s (%v)", path, err)
 	}
 }
 
