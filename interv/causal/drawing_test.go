@@ -128,11 +128,11 @@ func TestGoldenModelsAreDrawn(t *testing.T) {
 	}
 }
 
-// The picture that the README shows; GOVENE_UPDATE=1 writes it anew.
+// The picture that the README shows; GOVENE_WRITE=1 writes it anew.
 func TestGoldenDrawing(t *testing.T) {
 	const path = "testdata/interchange.svg"
 	got := causal.MustArithmetic(4, 3).MustDrawInterchange(causal.Setting{"X": 1, "Y": 2, "Z": 1}, map[string]causal.Setting{"S": {"X": 3, "Y": 2, "Z": 0}}).SVG()
-	if os.Getenv("GOVENE_UPDATE") != "" {
+	if os.Getenv("GOVENE_WRITE") != "" {
 		if err := os.WriteFile(path, got, 0o644); err != nil {
 			t.Fatal(err)
 		}
