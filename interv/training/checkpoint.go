@@ -63,7 +63,7 @@ func (r *run) digest(model interv.Model) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	fmt.Fprintln(sum, r.Steps, r.Rate, r.Decays, r.WeightDecay, r.Every, r.Watch, r.Patience, r.Enough, string(config))
+	fmt.Fprintln(sum, r.Steps, r.Rate, r.Decays, r.WeightDecay, r.Every, r.Watch, r.Patience, r.Enough, r.Loss == nil, string(config))
 	if r.Schedule != nil {
 		for step := range r.Steps {
 			fmt.Fprintln(sum, r.Schedule(step))
@@ -155,6 +155,9 @@ func (c *checkpoint) restore(r *run) error {
 	if r.Patience > 0 {
 		if r.weights = best; len(best) == 0 {
 			return refuse(savedBest)
+		}
+		if err := r.trainer.SetState(best); err != nil {
+			return interv.Within(c.path, err)
 		}
 	}
 	return interv.Within(c.path, r.trainer.SetState(now))

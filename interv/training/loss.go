@@ -65,7 +65,7 @@ func LabelsAt(position, positions int, labels []int) (*tensors.Tensor, error) {
 }
 
 // NextTokens are the labels with which a language model learns: at each position the token of the next one, where both are no padding. The
-// first positions, so many as are given, do not count, as nobody can know what follows them.
+// first positions that are no padding, so many as are given, do not count, as nobody can know what follows them.
 func NextTokens(inputs interv.Inputs, given int) (*tensors.Tensor, error) {
 	ids, err := inputs.Require(interv.InputIDs, dtypes.Int32, interv.Any, interv.Any)
 	if err != nil {
@@ -81,9 +81,16 @@ func NextTokens(inputs interv.Inputs, given int) (*tensors.Tensor, error) {
 		}
 		mask = tensors.MustCopyFlatData[int32](t)
 	}
+	start := 0 // of an example
 	for i := range labels {
 		position := i % positions
-		if position >= given && position+1 < positions && (mask == nil || mask[i] == 1 && mask[i+1] == 1) {
+		if position == 0 {
+			start = 0
+		}
+		if mask != nil && position == start && mask[i] == 0 {
+			start++
+		}
+		if position-start >= given && position+1 < positions && (mask == nil || mask[i] == 1 && mask[i+1] == 1) {
 			labels[i] = flat[i+1]
 		}
 	}

@@ -52,7 +52,8 @@ type Settings struct {
 	Progress func(Curves) // at each look; may be nil, see [Printed] and [Plotted]
 
 	// Checkpoint is a file that the state of training is written to at each look, whole or not at all. Training that finds it there goes on from
-	// it, and comes to the same bits as one that never stopped. That of other settings, examples or weights is refused. Empty for none.
+	// it, and comes to the same bits as one that never stopped. That of other settings, weights or examples, held out or of the first batch, is
+	// refused, though two losses of one's own cannot be told apart. Empty for none.
 	Checkpoint string
 }
 

@@ -166,6 +166,13 @@ func TestLabels(t *testing.T) {
 	if got, want := tensors.MustCopyFlatData[int32](labels), []int32{-1, 7, 8, -1, -1, 3, -1, -1}; !slices.Equal(got, want) {
 		t.Errorf("got %v, wanted %v", got, want)
 	}
+	left := interv.Inputs{interv.InputIDs: tensors.FromValue([][]int32{{0, 0, 1, 2, 3}, {5, 6, 7, 8, 9}, {0, 0, 0, 0, 4}}),
+		interv.AttentionMask: tensors.FromValue([][]int32{{0, 0, 1, 1, 1}, {1, 1, 1, 1, 1}, {0, 0, 0, 0, 1}})}
+	labels, err = training.NextTokens(left, 1)
+	must(t, err)
+	if got, want := tensors.MustCopyFlatData[int32](labels), []int32{-1, -1, -1, 3, -1, -1, 7, 8, 9, -1, -1, -1, -1, -1, -1}; !slices.Equal(got, want) {
+		t.Errorf("with padding on the left: got %v, wanted %v", got, want)
+	}
 	at, err := training.LabelsAt(-2, 3, []int{4, 5})
 	must(t, err)
 	if got, want := tensors.MustCopyFlatData[int32](at), []int32{-1, 4, -1, -1, 5, -1}; !slices.Equal(got, want) {
@@ -332,7 +339,21 @@ func TestCheckpoints(t *testing.T) {
 	settings.Checkpoint, settings.Rate = path, 0.5
 	_, err := training.Run(t.Context(), engine, small(), stream, settings)
 	wanted.Refusal(t, err, path, "other training")
+	settings.Rate, settings.Loss = 0, training.CrossEntropy
+	_, err = training.Run(t.Context(), engine, small(), stream, settings)
+	wanted.Refusal(t, err, path, "other training")
+
+	// One that lacks part of the best look's state is refused, too.
+	settings.Checkpoint, settings.Loss, settings.Patience = path+".patient", nil, 5
+	training.MustRun(t.Context(), engine, small(), stream, settings)
+	state, err := interv.LoadTensors(settings.Checkpoint)
+	must(t, err)
+	maps.DeleteFunc(state, func(name string, _ *tensors.Tensor) bool { return strings.HasPrefix(name, "best, value") })
+	must(t, interv.SaveTensors(settings.Checkpoint, state))
+	_, err = training.Run(t.Context(), engine, small(), stream, settings)
+	wanted.Refusal(t, err, settings.Checkpoint, "value")
 	must(t, os.WriteFile(path, []byte("nonsense"), 0o600))
+	settings.Checkpoint = path
 	if _, err = training.Run(t.Context(), engine, small(), stream, settings); err == nil {
 		t.Error("nonsense was taken for a checkpoint")
 	}
