@@ -49,6 +49,9 @@ func TestOnlyWhatIsReadIsComputed(t *testing.T) {
 		{[]interv.Measure{at([]int{2}), last, at([]int{3}, []int{-2}), {Metric: metric.KL{}}}, "[6 1 13]"},
 		{[]interv.Measure{at([]int{0}), at([]int{1}), at([]int{2}), at([]int{3}), last}, "[2 5 13]"}, // as many as there are
 	} {
+		if engine.Name() == "xla" && c.output != "[6 1 13]" {
+			continue // each is two programs to compile
+		}
 		call.Metrics, call.WithOutput = c.measures, false
 		alone := iv.MustRun(call)
 		if output != c.output {
