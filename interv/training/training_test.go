@@ -37,6 +37,12 @@ func must(t testing.TB, err error) {
 	}
 }
 
+// onXLA tells whether the backend is XLA.
+func onXLA() bool {
+	_, ok := engine.(interface{ PluginName() string })
+	return ok
+}
+
 func drawn(t testing.TB, size int) interv.Call {
 	call, err := product(size)(rand.New(rand.NewPCG(7, 0)))
 	must(t, err)
@@ -124,8 +130,8 @@ func TestModelsLearn(t *testing.T) {
 			Labels: interv.Inputs{training.Label: tensors.FromFlatDataAndDimensions(labels, 32)}}, 0.9)
 	})
 	t.Run("transformer", func(t *testing.T) {
-		if testing.Short() {
-			t.Skip("compiles for seconds")
+		if testing.Short() || onXLA() {
+			t.Skip("compiles for seconds; package toy trains a transformer on every backend")
 		}
 		ids, mask := make([]int32, 8*5), slices.Repeat([]int32{1}, 8*5)
 		for i := range ids {
@@ -141,6 +147,9 @@ func TestModelsLearn(t *testing.T) {
 		learns(t, transformer.MustNew(config, 1), interv.Call{Base: inputs, Labels: interv.Inputs{training.Label: labels}}, 0.9)
 	})
 	t.Run("foreign", func(t *testing.T) {
+		if onXLA() {
+			t.Skip("compiles for seconds")
+		}
 		weights := map[string]*tensors.Tensor{"w": tensors.FromFlatDataAndDimensions(make([]float32, 2*8), 2, 8)}
 		model, err := foreign.New(engine, foreign.Description{Name: "linear", Inputs: []foreign.Input{{Name: interv.InputsEmbeds, DType: weights["w"].DType(),
 			Dims: []int{foreign.Batch, 1, 8}}}}, weights, func(w, in interv.Nodes) *graph.Node {
@@ -284,8 +293,8 @@ func TestTrainingGoesOnAfterKill(t *testing.T) {
 		t.Skip("takes seconds")
 	}
 	rounds := 2
-	if _, ok := engine.(interface{ PluginName() string }); ok {
-		rounds = 1 // XLA compiles for seconds
+	if onXLA() {
+		rounds = 1 // it compiles for seconds
 	}
 	if os.Getenv("GOVENE_LONG") != "" {
 		rounds = 20
