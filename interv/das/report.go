@@ -1,7 +1,6 @@
 package das
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -87,7 +86,7 @@ func Check(ctx context.Context, backend compute.Backend, model, untrained interv
 	if err := s.fill(model, data.Train, data.Held); err != nil {
 		return nil, err
 	}
-	err := cmp.Or(checkLabels(backend, model, "training examples", data.Train, data.Train.Labels), checkLabels(backend, model, "held-out examples", data.Held, data.Held.Labels),
+	err := first(checkLabels(backend, model, "training examples", data.Train, data.Train.Labels), checkLabels(backend, model, "held-out examples", data.Held, data.Held.Labels),
 		checkLabels(backend, model, "test examples", test, append([][]int{test.Labels, test.BaseLabels}, test.SourceLabels...)...))
 	if err != nil {
 		return nil, err

@@ -1,7 +1,6 @@
 package das
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -28,7 +27,7 @@ func Run(ctx context.Context, backend compute.Backend, model interv.Model, s Sea
 	if err := s.fill(model, train, held); err != nil {
 		return nil, err
 	}
-	if err := cmp.Or(checkLabels(backend, model, "training examples", train, train.Labels), checkLabels(backend, model, "held-out examples", held, held.Labels)); err != nil {
+	if err := first(checkLabels(backend, model, "training examples", train, train.Labels), checkLabels(backend, model, "held-out examples", held, held.Labels)); err != nil {
 		return nil, err
 	}
 	saved, err := s.open(model, train, held)

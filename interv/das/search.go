@@ -100,6 +100,16 @@ type Alignment struct {
 	Steps    int             // after which it was best
 }
 
+// first is the first error of some, nil if none is one.
+func first(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // DefaultSteps is how many steps a search takes that names no number.
 const DefaultSteps = 1000
 
