@@ -5,8 +5,11 @@ import (
 	"math"
 	"math/rand/v2"
 
+	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/govene/govene/internal/host"
 )
 
 // The interventions of this file exchange activations in the latents of an autoencoder: both sides are encoded, z takes the source's
@@ -116,7 +119,7 @@ func randomAutoencoder(latents, width int, random *rand.Rand) (matrix, transpose
 	for i := range values {
 		values[i] = random.NormFloat64() / math.Sqrt(float64(width))
 	}
-	return float32Tensor(values, latents, width), float32Tensor(transpose(values, latents, width), width, latents), nil
+	return host.Tensor(values, dtypes.Float32, latents, width), host.Tensor(transpose(values, latents, width), dtypes.Float32, width, latents), nil
 }
 
 // transpose of a matrix [rows, columns], row by row.

@@ -10,6 +10,7 @@ import (
 	"github.com/gomlx/compute/dtypes/float16"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/host"
 	"github.com/govene/govene/internal/must"
 )
 
@@ -100,7 +101,7 @@ func Contrast(backend compute.Backend, model Model, site Site, factor float64, t
 		if dtype = value.DType(); sum == nil {
 			sum = make([]float64, width)
 		}
-		for i, x := range floats(value) {
+		for i, x := range host.Floats(value) {
 			sum[i%width] += side.sign * x / float64(extent.Batch)
 		}
 	}
@@ -133,7 +134,7 @@ func StandardDeviation(t *tensors.Tensor) float64 {
 			}
 		})
 	default:
-		values = floats(t)
+		values = host.Floats(t)
 	}
 	mean, squares := 0.0, 0.0
 	for _, x := range values {

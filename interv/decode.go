@@ -8,6 +8,8 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/govene/govene/internal/host"
 )
 
 // generation is one generation under way. Prompts are shifted to end in the same column, so that new tokens of all examples share one.
@@ -260,7 +262,7 @@ func (g *generation) run(call Call) (*Result, error) {
 
 // choose picks the next token of every example from logits [batch, vocabulary].
 func (g *generation) choose(logits *tensors.Tensor) []int {
-	values := floats(logits)
+	values := host.Floats(logits)
 	vocabulary := len(values) / g.batch
 	if g.Logits {
 		g.logits = append(g.logits, tensors.MustCopyFlatData[float32](ofDType(logits, dtypes.Float32)))
@@ -320,7 +322,7 @@ func (g *generation) metrics(steps int) (list []Measured) {
 	for k, first := range g.measured[0] {
 		each := make([][]float64, steps)
 		for step := range each {
-			each[step] = floats(g.measured[step][k].Value)
+			each[step] = host.Floats(g.measured[step][k].Value)
 		}
 		size := len(each[0]) / g.batch
 		var flat []float64

@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 
+	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/govene/govene/internal/host"
 )
 
 // The interventions of this file train nothing. Their features, for subspaces, are the dimensions of the activation; dimensions
@@ -121,7 +124,7 @@ func (n Noise) Draw(units, width int) *tensors.Tensor {
 	for i := range values {
 		values[i] = random.NormFloat64()
 	}
-	return float32Tensor(values, units, width)
+	return host.Tensor(values, dtypes.Float32, units, width)
 }
 
 // Apply builds b + noise level · ε.

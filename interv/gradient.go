@@ -9,6 +9,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/host"
 	"github.com/govene/govene/internal/must"
 )
 
@@ -131,7 +132,7 @@ func (g *Gradients) Run(call Call) (*GradientResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &GradientResult{Result: *result, Loss: floats(added[0])[0], Gradients: map[string]*tensors.Tensor{},
+	r := &GradientResult{Result: *result, Loss: host.Floats(added[0])[0], Gradients: map[string]*tensors.Tensor{},
 		Tangents: map[string]*tensors.Tensor{}}
 	added = added[1:]
 	for _, key := range g.iv.trained(call, t.frozen) {

@@ -11,6 +11,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/host"
 	"github.com/govene/govene/internal/must"
 	"github.com/govene/govene/internal/strict"
 )
@@ -248,7 +249,7 @@ func (r *Result) Metric(name string) ([]float64, error) {
 	names := make([]string, len(r.Metrics))
 	for i, m := range r.Metrics {
 		if names[i] = m.Name; m.Name == name {
-			return floats(m.Value), nil
+			return host.Floats(m.Value), nil
 		}
 	}
 	return nil, UnknownName("metrics", "name", name, names)

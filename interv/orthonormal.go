@@ -8,6 +8,8 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/govene/govene/internal/host"
 )
 
 // Rotations are kept orthonormal by moving on the manifold of orthonormal matrices, not by a map from free parameters: R itself
@@ -25,7 +27,7 @@ func RandomOrthonormal(rows, columns int, random *rand.Rand) *tensors.Tensor {
 		matrix[i] = random.NormFloat64()
 	}
 	orthonormalize(matrix, rows, columns)
-	return float32Tensor(matrix, rows, columns)
+	return host.Tensor(matrix, dtypes.Float32, rows, columns)
 }
 
 // orthonormalize turns the columns of matrix, row by row [rows, columns], into orthonormal ones that span the same subspaces, by

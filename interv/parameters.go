@@ -7,6 +7,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/host"
 	"github.com/govene/govene/internal/must"
 )
 
@@ -138,14 +139,14 @@ func checkParameter(key parameterKey, kind Kind, value *tensors.Tensor) error {
 		return err
 	}
 	if key.name == temperature || key.name == deviation {
-		for i, divisor := range floats(value) {
+		for i, divisor := range host.Floats(value) {
 			if divisor <= 0 {
 				return &Error{Where: where, Axis: fmt.Sprintf("element %d of %s", i, value.Shape()), Got: fmt.Sprint(divisor), Wanted: "a number above 0"}
 			}
 		}
 	}
 	if kind == Orthonormal {
-		return Within(where, checkOrthonormal(floats(value), value.Shape().Dim(0), value.Shape().Dim(1)))
+		return Within(where, checkOrthonormal(host.Floats(value), value.Shape().Dim(0), value.Shape().Dim(1)))
 	}
 	return nil
 }

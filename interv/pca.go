@@ -7,8 +7,11 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/govene/govene/internal/host"
 )
 
 // PCARotatedSpace exchanges principal components of standardized activations: out = (z C) ⊙ std + mean, z = ((s − mean)/std) Cᵀ on the
@@ -48,7 +51,7 @@ func (p PCARotatedSpace) Parameters(width int, _ *rand.Rand) ([]Owned, error) {
 		identity[i*width+i] = 1
 	}
 	return []Owned{
-		{"components", Fixed, float32Tensor(identity, count, width)}, {"mean", Fixed, filled(0, width)}, {deviation, Fixed, filled(1, width)},
+		{"components", Fixed, host.Tensor(identity, dtypes.Float32, count, width)}, {"mean", Fixed, filled(0, width)}, {deviation, Fixed, filled(1, width)},
 	}, nil
 }
 
@@ -82,9 +85,9 @@ func FitPCA(activations *tensors.Tensor, components int) (map[string]*tensors.Te
 	if count < 2 {
 		return nil, &Error{Where: where, Axis: "activations", Got: fmt.Sprintf("%d vectors", count), Wanted: "at least 2"}
 	}
-	x := floats(activations)
+	x := host.Floats(activations)
 	mean, std := standardize(x, width)
-	fitted := map[string]*tensors.Tensor{"mean": float32Tensor(mean, width), deviation: float32Tensor(std, width)}
+	fitted := map[string]*tensors.Tensor{"mean": host.Tensor(mean, dtypes.Float32, width), deviation: host.Tensor(std, dtypes.Float32, width)}
 	for _, name := range sortedKeys(fitted) {
 		if err := CheckFinite(where+", "+name, fitted[name]); err != nil {
 			return nil, err
@@ -94,7 +97,7 @@ func FitPCA(activations *tensors.Tensor, components int) (map[string]*tensors.Te
 	if err != nil {
 		return nil, Within(where, err)
 	}
-	fitted["components"] = float32Tensor(vectors[:components*width], components, width)
+	fitted["components"] = host.Tensor(vectors[:components*width], dtypes.Float32, components, width)
 	return fitted, nil
 }
 

@@ -9,8 +9,10 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/host"
 	"github.com/govene/govene/internal/npz"
 )
 
@@ -137,13 +139,13 @@ func (s *sae) check(path string) error {
 
 // biasBy is the encoder's bias plus sign · b_dec W_enc.
 func (s *sae) biasBy(sign float64) *tensors.Tensor {
-	bias, center, encoder := floats(s.tensors["b_enc"]), floats(s.tensors["b_dec"]), floats(s.tensors["W_enc"])
+	bias, center, encoder := host.Floats(s.tensors["b_enc"]), host.Floats(s.tensors["b_dec"]), host.Floats(s.tensors["W_enc"])
 	for i, c := range center {
 		for j := range bias {
 			bias[j] += sign * c * encoder[i*s.latents+j]
 		}
 	}
-	return float32Tensor(bias, s.latents)
+	return host.Tensor(bias, dtypes.Float32, s.latents)
 }
 
 func (s *sae) jumpReLU() (Intervention, map[string]*tensors.Tensor, error) {
@@ -159,9 +161,9 @@ func (s *sae) jumpReLU() (Intervention, map[string]*tensors.Tensor, error) {
 
 func (s *sae) standard() (Intervention, map[string]*tensors.Tensor, error) {
 	values := map[string]*tensors.Tensor{
-		"encoder_weight": float32Tensor(transpose(floats(s.tensors["W_enc"]), s.width, s.latents), s.latents, s.width),
+		"encoder_weight": host.Tensor(transpose(host.Floats(s.tensors["W_enc"]), s.width, s.latents), dtypes.Float32, s.latents, s.width),
 		"encoder_bias":   s.tensors["b_enc"],
-		"decoder_weight": float32Tensor(transpose(floats(s.tensors["W_dec"]), s.latents, s.width), s.width, s.latents),
+		"decoder_weight": host.Tensor(transpose(host.Floats(s.tensors["W_dec"]), s.latents, s.width), dtypes.Float32, s.width, s.latents),
 		"decoder_bias":   s.tensors["b_dec"],
 	}
 	if !s.centered {

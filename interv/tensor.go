@@ -8,6 +8,8 @@ import (
 	"github.com/gomlx/compute/dtypes/bfloat16"
 	"github.com/gomlx/compute/dtypes/float16"
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/govene/govene/internal/host"
 )
 
 // checkNumbers refuses what is not a tensor of float32 or float64, or holds a number that is not finite.
@@ -79,37 +81,7 @@ func ofDType(t *tensors.Tensor, dtype dtypes.DType) *tensors.Tensor {
 	if t.DType() == dtype {
 		return t
 	}
-	values := floats(t)
-	if dtype == dtypes.Float64 {
-		return tensors.FromFlatDataAndDimensions(values, t.Shape().Dimensions...)
-	}
-	return float32Tensor(values, t.Shape().Dimensions...)
-}
-
-// floats reads a tensor of float32 or float64; it panics on others, which checkNumbers keeps out.
-func floats(t *tensors.Tensor) []float64 {
-	values := make([]float64, t.Size())
-	switch t.DType() {
-	case dtypes.Float32:
-		tensors.MustConstFlatData(t, func(flat []float32) {
-			for i, value := range flat {
-				values[i] = float64(value)
-			}
-		})
-	case dtypes.Float64:
-		tensors.MustConstFlatData(t, func(flat []float64) { copy(values, flat) })
-	default:
-		panic(&Error{Axis: "elements", Got: t.DType().String(), Wanted: "float32 or float64"})
-	}
-	return values
-}
-
-func float32Tensor(values []float64, dimensions ...int) *tensors.Tensor {
-	flat := make([]float32, len(values))
-	for i, value := range values {
-		flat[i] = float32(value)
-	}
-	return tensors.FromFlatDataAndDimensions(flat, dimensions...)
+	return host.Tensor(host.Floats(t), dtype, t.Shape().Dimensions...)
 }
 
 func int32Tensor(values []int, dimensions ...int) *tensors.Tensor {

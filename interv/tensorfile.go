@@ -10,6 +10,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/host"
 	"github.com/govene/govene/internal/safetensors"
 )
 
@@ -72,7 +73,7 @@ func SaveTensors(path string, values map[string]*tensors.Tensor) error {
 				return err
 			}
 		case dtypes.Float64:
-			list = append(list, safetensors.FromFloat64s(name, t.Shape().Dimensions, floats(t)))
+			list = append(list, safetensors.FromFloat64s(name, t.Shape().Dimensions, host.Floats(t)))
 		default:
 			return &Error{Where: path, Axis: name, Got: t.DType().String(), Wanted: "float32, float64, bfloat16 or float16"}
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/internal/adam"
+	"github.com/govene/govene/internal/host"
 	"github.com/govene/govene/internal/must"
 )
 
@@ -168,11 +169,11 @@ func (t *Trainer) step(b *bound) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	loss := floats(added[0])[0]
+	loss := host.Floats(added[0])[0]
 	if math.IsNaN(loss) || math.IsInf(loss, 0) {
 		return loss, &Error{Where: fmt.Sprintf("training step %d", t.steps), Axis: "loss", Got: fmt.Sprint(loss), Wanted: "a finite number"}
 	}
-	for i, sound := range floats(added[1]) {
+	for i, sound := range host.Floats(added[1]) {
 		if sound == 0 {
 			return loss, &Error{Where: fmt.Sprintf("training step %d", t.steps), Axis: "update of " + keys[i].String(), Got: "one that is not finite or by far too large",
 				Wanted: "a finite gradient, and a rate that is not far above 1"}

@@ -10,6 +10,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/host"
 	"github.com/govene/govene/internal/must"
 )
 
@@ -64,7 +65,7 @@ func (t *Trainer) Numbers(of func(o Outcome) *Node) func(*Prepared) ([]float64, 
 		if err != nil {
 			return nil, err
 		}
-		return floats(added[0]), nil
+		return host.Floats(added[0]), nil
 	}
 }
 
@@ -128,7 +129,7 @@ func (t *Trainer) SetState(state map[string]*tensors.Tensor) error {
 	if steps == nil || steps.DType() != dtypes.Float64 || steps.Size() != 1 {
 		return refuse(stateSteps, describeShape(steps), "a number of float64")
 	}
-	if count := floats(steps)[0]; !(count >= 0) || count != math.Trunc(count) || math.IsInf(count, 0) {
+	if count := host.Floats(steps)[0]; !(count >= 0) || count != math.Trunc(count) || math.IsInf(count, 0) {
 		return refuse(stateSteps, fmt.Sprint(count), "a whole number, 0 or more")
 	}
 	keys := map[string]parameterKey{}
@@ -189,6 +190,6 @@ func (t *Trainer) SetState(state map[string]*tensors.Tensor) error {
 		return err
 	}
 	maps.Copy(t.weights, weights)
-	t.state, t.steps = moved, int(floats(steps)[0])
+	t.state, t.steps = moved, int(host.Floats(steps)[0])
 	return nil
 }

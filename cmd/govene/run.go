@@ -5,10 +5,9 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/parquet-go/parquet-go"
 
+	"github.com/govene/govene/internal/host"
 	"github.com/govene/govene/internal/strict"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/plotting"
@@ -140,9 +139,9 @@ type number struct {
 
 func measured(r *interv.Result) (rows []number) {
 	for _, m := range r.Metrics {
-		values, bases := floats(m.Value), []float64(nil)
+		values, bases := host.Floats(m.Value), []float64(nil)
 		if m.Base != nil {
-			bases = floats(m.Base)
+			bases = host.Floats(m.Base)
 		}
 		each := len(values) / m.Value.Shape().Dim(0)
 		for i, value := range values {
@@ -154,16 +153,6 @@ func measured(r *interv.Result) (rows []number) {
 		}
 	}
 	return rows
-}
-
-func floats(t *tensors.Tensor) (list []float64) {
-	if t.DType() == dtypes.Float64 {
-		return tensors.MustCopyFlatData[float64](t)
-	}
-	for _, v := range tensors.MustCopyFlatData[float32](t) {
-		list = append(list, float64(v))
-	}
-	return list
 }
 
 // writeMeasured writes numbers as CSV; they read back the same.

@@ -15,6 +15,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/host"
 	"github.com/govene/govene/internal/must"
 	"github.com/govene/govene/interv"
 )
@@ -329,7 +330,7 @@ func (j *job) run(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Result{Metric: base.Metrics[0].Name, Base: floats(base.Metrics[0].Value), Source: floats(source.Metrics[0].Value)}
+	r := &Result{Metric: base.Metrics[0].Name, Base: host.Floats(base.Metrics[0].Value), Source: host.Floats(source.Metrics[0].Value)}
 	if interv.ReadsClean(j.Measure.Metric) { // of a source, it would compare with the source itself
 		r.Source = nil
 	}
@@ -339,8 +340,8 @@ func (j *job) run(ctx context.Context) (*Result, error) {
 	}
 	differences := make([][]float64, len(base.Activations))
 	for i := range differences {
-		differences[i] = floats(source.Activations[i].Value)
-		for k, b := range floats(base.Activations[i].Value) {
+		differences[i] = host.Floats(source.Activations[i].Value)
+		for k, b := range host.Floats(base.Activations[i].Value) {
 			differences[i][k] -= b
 		}
 	}
@@ -404,7 +405,7 @@ func (j *job) add(r *Result, at *interv.GradientResult, differences [][]float64,
 		e := &r.Effects[i]
 		sums := j.softmax.effects(e.Site, at)
 		if sums == nil {
-			sums = firstOrder(differences[i], floats(at.Activations[i].Gradient), len(e.Values))
+			sums = firstOrder(differences[i], host.Floats(at.Activations[i].Gradient), len(e.Values))
 		}
 		for unit, sum := range sums {
 			e.Values[unit] += part(sum)
@@ -419,15 +420,4 @@ func firstOrder(difference, gradient []float64, units int) []float64 {
 		sums[k/width] += difference[k] * gradient[k]
 	}
 	return sums
-}
-
-func floats(t *tensors.Tensor) []float64 {
-	if t.DType() == dtypes.Float64 {
-		return tensors.MustCopyFlatData[float64](t)
-	}
-	values := make([]float64, t.Size())
-	for i, x := range tensors.MustCopyFlatData[float32](t) {
-		values[i] = float64(x)
-	}
-	return values
 }

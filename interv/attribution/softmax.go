@@ -7,6 +7,7 @@ import (
 
 	"github.com/gomlx/compute"
 
+	"github.com/govene/govene/internal/host"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/transformer"
 )
@@ -105,7 +106,7 @@ func (s *softmax) run(inputs interv.Inputs, base, source *interv.GradientResult)
 		if err != nil {
 			return err
 		}
-		scores := floats(result.Output)
+		scores := host.Floats(result.Output)
 		s.scores[v], s.shape = &scores, result.Output.Shape().Dimensions
 	}
 	return nil
@@ -126,7 +127,7 @@ func (s *softmax) effects(site interv.Site, at *interv.GradientResult) []float64
 	if shape := activation(at, site).Value.Shape(); shape.Rank() == 4 {
 		units = shape.Dim(1)
 	}
-	gradient := floats(activation(at, interv.Site{Layer: site.Layer, Component: transformer.AttentionWeight}).Gradient)
+	gradient := host.Floats(activation(at, interv.Site{Layer: site.Layer, Component: transformer.AttentionWeight}).Gradient)
 	clean, changed := *s.scores[version{}], *s.scores[version{queries: isQuery, keys: isKey}]
 	sums, g := make([]float64, batch*units*positions), make([]float64, columns) // a sink's gradient is 0
 	for pair := range batch {

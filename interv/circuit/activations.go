@@ -2,9 +2,9 @@ package circuit
 
 import (
 	"github.com/gomlx/compute"
-	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/host"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/transformer"
 )
@@ -64,9 +64,9 @@ func (c *collector) run(inputs interv.Inputs) (activations, error) {
 func (a activations) each(change func(values []float64, pairs int)) activations {
 	changed := activations{}
 	for site, t := range a {
-		values := floats(t)
+		values := host.Floats(t)
 		change(values, t.Shape().Dim(0))
-		changed[site] = tensorOf(values, t.DType(), t.Shape().Dimensions...)
+		changed[site] = host.Tensor(values, t.DType(), t.Shape().Dimensions...)
 	}
 	return changed
 }
@@ -83,26 +83,4 @@ func meanOverPairs(values []float64, pairs int) {
 			values[pair*size+k] = mean
 		}
 	}
-}
-
-func floats(t *tensors.Tensor) []float64 {
-	if t.DType() == dtypes.Float64 {
-		return tensors.MustCopyFlatData[float64](t)
-	}
-	values := make([]float64, t.Size())
-	for i, x := range tensors.MustCopyFlatData[float32](t) {
-		values[i] = float64(x)
-	}
-	return values
-}
-
-func tensorOf(values []float64, dtype dtypes.DType, dimensions ...int) *tensors.Tensor {
-	if dtype == dtypes.Float64 {
-		return tensors.FromFlatDataAndDimensions(values, dimensions...)
-	}
-	flat := make([]float32, len(values))
-	for i, value := range values {
-		flat[i] = float32(value)
-	}
-	return tensors.FromFlatDataAndDimensions(flat, dimensions...)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/gomlx/compute"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/host"
 	"github.com/govene/govene/internal/must"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/transformer"
@@ -86,7 +87,7 @@ func (a Attribution) run(ctx context.Context, backend compute.Backend, model int
 	}
 	gradients := iv.GradientOf(a.Measure).At(interv.Site{Component: transformer.Edge})
 	cut := make([]float64, j.extent.Batch*len(j.readers)*len(j.writers))
-	inputs := edged.With(a.Base, tensorOf(cut, j.dtype, j.extent.Batch, len(j.readers), len(j.writers)), source, base)
+	inputs := edged.With(a.Base, host.Tensor(cut, j.dtype, j.extent.Batch, len(j.readers), len(j.writers)), source, base)
 	s := &Scores{}
 	for k := range max(1, a.Steps) {
 		if err := context.Cause(ctx); err != nil {
@@ -95,18 +96,18 @@ func (a Attribution) run(ctx context.Context, backend compute.Backend, model int
 		call := interv.Call{Base: inputs}
 		if a.Steps > 1 {
 			site := interv.Site{Component: transformer.Embedding}
-			moved, from := floats(source[site]), floats(base[site])
+			moved, from := host.Floats(source[site]), host.Floats(base[site])
 			for i := range moved {
 				moved[i] = (float64(k) + 0.5) / float64(a.Steps) * (moved[i] - from[i])
 			}
-			call.Activations = []*tensors.Tensor{tensorOf(moved, j.dtype, base[site].Shape().Dimensions...)}
+			call.Activations = []*tensors.Tensor{host.Tensor(moved, j.dtype, base[site].Shape().Dimensions...)}
 			call.Locations = []*interv.Location{interv.Everywhere()}
 		}
 		at, err := gradients.Run(call)
 		if err != nil {
 			return nil, err
 		}
-		s.add(j.parts, floats(at.Activations[0].Gradient), j.extent.Batch, 1/float64(max(1, a.Steps)))
+		s.add(j.parts, host.Floats(at.Activations[0].Gradient), j.extent.Batch, 1/float64(max(1, a.Steps)))
 		s.Metric = at.Metrics[0].Name
 	}
 	return s, nil

@@ -9,6 +9,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/host"
 	"github.com/govene/govene/internal/must"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/transformer"
@@ -233,7 +234,7 @@ func (r *runner) circuit(c Circuit) ([]float64, error) {
 	if value.Rank() != 1 {
 		return nil, &interv.Error{Where: "metric " + r.Metric.Name(), Axis: "value", Got: value.Shape().String(), Wanted: "one number for each run"}
 	}
-	return floats(value), nil
+	return host.Floats(value), nil
 }
 
 // inside marks the nodes of a circuit, [pair, writer].
@@ -244,7 +245,7 @@ func (r *runner) inside(c Circuit) *tensors.Tensor {
 			row[i] = 1
 		}
 	}
-	return tensorOf(slices.Repeat(row, r.extent.Batch), r.dtype, r.extent.Batch, len(row))
+	return host.Tensor(slices.Repeat(row, r.extent.Batch), r.dtype, r.extent.Batch, len(row))
 }
 
 // cut marks the edges outside a circuit, [pair, reader, writer].
@@ -263,7 +264,7 @@ func (r *runner) cut(c Circuit) *tensors.Tensor {
 			rows = append(rows, cut)
 		}
 	}
-	return tensorOf(slices.Repeat(rows, r.extent.Batch), r.dtype, r.extent.Batch, len(r.readers), len(r.writers))
+	return host.Tensor(slices.Repeat(rows, r.extent.Batch), r.dtype, r.extent.Batch, len(r.readers), len(r.writers))
 }
 
 func mean(values []float64) (mean float64) {

@@ -7,6 +7,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/host"
 	"github.com/govene/govene/interv"
 )
 
@@ -153,7 +154,7 @@ func Tops(value *tensors.Tensor) ([][]Top, error) {
 		}
 		return nil, &interv.Error{Where: "Tops", Got: got, Wanted: "the value of TopTokens, [batch, K, 2]"}
 	}
-	numbers := numbersOf(value)
+	numbers := host.Floats(value)
 	tops := make([][]Top, value.Shape().Dim(0))
 	for i := range tops {
 		for range value.Shape().Dim(1) {
@@ -162,17 +163,6 @@ func Tops(value *tensors.Tensor) ([][]Top, error) {
 		}
 	}
 	return tops, nil
-}
-
-func numbersOf(t *tensors.Tensor) []float64 {
-	if t.DType() == dtypes.Float64 {
-		return tensors.MustCopyFlatData[float64](t)
-	}
-	values := make([]float64, t.Size())
-	for i, x := range tensors.MustCopyFlatData[float32](t) {
-		values[i] = float64(x)
-	}
-	return values
 }
 
 func init() {

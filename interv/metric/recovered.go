@@ -9,6 +9,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/host"
 	"github.com/govene/govene/internal/must"
 	"github.com/govene/govene/internal/strict"
 	"github.com/govene/govene/interv"
@@ -136,7 +137,7 @@ func Recovery(iv *interv.Intervenable, m interv.Measure, clean, corrupted interv
 		if err != nil {
 			return m, err
 		}
-		*end = numbersOf(result.Metrics[0].Value)
+		*end = host.Floats(result.Metrics[0].Value)
 	}
 	m.Metric = recovered
 	return m, nil

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/host"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/sweep"
 )
@@ -124,7 +124,7 @@ func (r *batched) call(items []item) ([]float64, error) {
 		pairs[row] = it.pair
 	}
 	pairs[r.rows-1] = r.longest
-	base := pick(r.Base, pairs)
+	base := host.Examples(r.Base, pairs)
 	first := interv.Call{Base: base, Metrics: []interv.Measure{{Metric: nothing{}}}}
 	for _, p := range r.places {
 		location, activations := r.locate(p, items, pairs)
@@ -196,7 +196,7 @@ func gather(table *tensors.Tensor, pairs []int, heads, positions [][]int) *tenso
 	}
 	out := tensors.FromShape(shapes.Make(table.DType(), dimensions...))
 	size := int(out.ByteSize()) / len(pairs) / each / len(positions[last])
-	access(table, out, func(from, to []byte) {
+	host.Bytes(table, out, func(from, to []byte) {
 		for row, pair := range pairs {
 			list := []int{0}
 			if heads != nil {
@@ -211,35 +211,6 @@ func gather(table *tensors.Tensor, pairs []int, heads, positions [][]int) *tenso
 		}
 	})
 	return out
-}
-
-// pick takes examples out of inputs, in the given order.
-func pick(inputs interv.Inputs, examples []int) interv.Inputs {
-	picked := interv.Inputs{}
-	for name, t := range inputs {
-		dimensions := slices.Clone(t.Shape().Dimensions)
-		size := int(t.ByteSize()) / dimensions[0]
-		dimensions[0] = len(examples)
-		out := tensors.FromShape(shapes.Make(t.DType(), dimensions...))
-		access(t, out, func(from, to []byte) {
-			for row, example := range examples {
-				copy(to[row*size:(row+1)*size], from[example*size:])
-			}
-		})
-		picked[name] = out
-	}
-	return picked
-}
-
-func access(from, to *tensors.Tensor, copies func(from, to []byte)) {
-	err := from.ConstBytes(func(a []byte) {
-		if err := to.MutableBytes(func(b []byte) { copies(a, b) }); err != nil {
-			panic(err)
-		}
-	})
-	if err != nil {
-		panic(err)
-	}
 }
 
 // measure is the metric for rows of pairs.
@@ -260,19 +231,7 @@ func (r *batched) numbers(result *interv.Result, rows int) ([]float64, error) {
 	if value.Rank() != 1 || value.Size() != rows {
 		return nil, &interv.Error{Where: "metric " + r.Metric.Name(), Axis: "value", Got: value.Shape().String(), Wanted: "one number for each run"}
 	}
-	return float64s(value), nil
-}
-
-// float64s reads a tensor of float32 or float64.
-func float64s(t *tensors.Tensor) []float64 {
-	if t.DType() == dtypes.Float64 {
-		return tensors.MustCopyFlatData[float64](t)
-	}
-	values := make([]float64, t.Size())
-	for i, x := range tensors.MustCopyFlatData[float32](t) {
-		values[i] = float64(x)
-	}
-	return values
+	return host.Floats(value), nil
 }
 
 // rowsMetric is a metric whose data, of so many pairs, are picked for the rows of a batch.
@@ -288,7 +247,7 @@ func (m rowsMetric) Data(_, logits int) (interv.Inputs, error) {
 	if err != nil {
 		return nil, err
 	}
-	return pick(data, m.pairs), nil
+	return host.Examples(data, m.pairs), nil
 }
 
 // ReadsClean is the metric's.

@@ -8,6 +8,7 @@ import (
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/host"
 	"github.com/govene/govene/internal/programs"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/sweep"
@@ -275,7 +276,7 @@ func (s *stack) runFinish(f programs.Feed, c *clean, items []item, x *tensors.Te
 		pairs[row], reads[row] = it.pair, s.reads[it.pair]
 	}
 	f["reads"] = programs.Int32s(reads, s.rows, 1)
-	for name, t := range pick(s.reading.Data, pairs) {
+	for name, t := range host.Examples(s.reading.Data, pairs) {
 		f["data "+name] = t
 	}
 	if s.final {
@@ -294,7 +295,7 @@ func (s *stack) runFinish(f programs.Feed, c *clean, items []item, x *tensors.Te
 	if len(results) > 1 {
 		logits = results[1]
 	}
-	values = float64s(results[0])
+	values = host.Floats(results[0])
 	programs.Free(results[0])
 	return values, logits, nil
 }

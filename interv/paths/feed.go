@@ -8,6 +8,7 @@ import (
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/host"
 	"github.com/govene/govene/internal/programs"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/transformer"
@@ -65,13 +66,13 @@ func (s *stack) place(items []item, inputs func(row int) interv.Inputs) programs
 	index := func(values []int) *tensors.Tensor { return programs.Int32s(values, s.rows, n) }
 	f := programs.Feed{"column": index(column), "position": index(position), "segment": index(segment), "start": index(make([]int, s.rows*n)),
 		"length": programs.Int32s(length, s.rows, 1)}
-	bases, sources := pick(s.Base, pairs), pick(s.Source, pairs)
+	bases, sources := host.Examples(s.Base, pairs), host.Examples(s.Source, pairs)
 	for name, t := range bases {
 		if name == interv.AttentionMask || name == interv.PositionIDs {
 			continue
 		}
 		size := int(t.ByteSize()) / s.rows
-		access(sources[name], t, func(from, to []byte) {
+		host.Bytes(sources[name], t, func(from, to []byte) {
 			for row := range s.rows {
 				if at := row * size; inputs(row)[name] == s.Source[name] {
 					copy(to[at:at+size], from[at:])

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/host"
 	"github.com/govene/govene/interv"
 )
 
@@ -143,7 +144,7 @@ func (b *batched) runClean(out *collector) error {
 	measure := func(inputs interv.Inputs, values []float64) error {
 		for part := range slices.Chunk(interv.Range(0, b.extent.Batch), b.rows) {
 			pairs := slices.Concat(part, slices.Repeat(part[:1], min(b.rows, b.extent.Batch)-len(part)))
-			result, err := b.clean.Run(interv.Call{Base: pick(inputs, pairs), Metrics: []interv.Measure{b.measure(pairs)}})
+			result, err := b.clean.Run(interv.Call{Base: host.Examples(inputs, pairs), Metrics: []interv.Measure{b.measure(pairs)}})
 			if err != nil {
 				return err
 			}
@@ -172,7 +173,7 @@ func (b *batched) call(items []item) ([]float64, error) {
 	}
 	dummy := b.rows - 1
 	pairs[dummy] = b.longest
-	call := interv.Call{Base: pick(b.Base, pairs), Metrics: []interv.Measure{b.measure(pairs)}, Sources: make([]interv.Inputs, b.groups()),
+	call := interv.Call{Base: host.Examples(b.Base, pairs), Metrics: []interv.Measure{b.measure(pairs)}, Sources: make([]interv.Inputs, b.groups()),
 		Locations: make([]*interv.Location, len(b.at)), Activations: make([]*tensors.Tensor, len(b.at)), Subspaces: make([][][]int, len(b.at))}
 	for i, at := range b.at {
 		if at.readsRun() && call.Sources[at.group] == nil {
@@ -180,7 +181,7 @@ func (b *batched) call(items []item) ([]float64, error) {
 			if at.from == FromBase {
 				inputs = b.Base
 			}
-			call.Sources[at.group] = pick(inputs, pairs)
+			call.Sources[at.group] = host.Examples(inputs, pairs)
 		}
 		patches := make([]*patch, b.rows)
 		for row, it := range items {
@@ -255,7 +256,7 @@ func (b *batched) locate(call *interv.Call, i int, at place, patches []*patch, p
 // activations are the rows of a table that patches read, [batch, units, width] or [batch, heads, positions, width]; zeros for the dummy, which
 // may have more units than a table has rows.
 func (b *batched) activations(at place, patches []*patch, pairs []int) *tensors.Tensor {
-	table, width := float64s(at.tables[at.layer]), at.sites.Width
+	table, width := host.Floats(at.tables[at.layer]), at.sites.Width
 	heads := max(1, at.heads)
 	values := make([]float64, b.rows*heads*at.positions*width)
 	for row, p := range patches[:b.rows-1] {
@@ -277,7 +278,7 @@ func (b *batched) activations(at place, patches []*patch, pairs []int) *tensors.
 
 // measure is the metric for rows of pairs.
 func (j *job) measure(pairs []int) interv.Measure {
-	m := interv.Measure{Metric: rowsMetric{j.Metric, pick(j.reading.Data, pairs)}}
+	m := interv.Measure{Metric: rowsMetric{j.Metric, host.Examples(j.reading.Data, pairs)}}
 	if j.reading.Positions != nil {
 		m.At = make([][]int, len(pairs))
 		for row, pair := range pairs {
@@ -293,7 +294,7 @@ func (j *job) numbers(result *interv.Result) ([]float64, error) {
 	if value.Rank() != 1 {
 		return nil, &interv.Error{Where: "metric " + j.Metric.Name(), Axis: "value", Got: value.Shape().String(), Wanted: "one number for each run"}
 	}
-	return float64s(value), nil
+	return host.Floats(value), nil
 }
 
 // rowsMetric is a metric whose data have been picked for the rows of a batch.

@@ -6,6 +6,7 @@ import (
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/host"
 	"github.com/govene/govene/internal/programs"
 	"github.com/govene/govene/interv"
 )
@@ -216,7 +217,7 @@ func (p *packed) inputsAt(f programs.Feed, pairs, column []int, sources int) {
 		out := tensors.FromShape(shapes.Make(t.DType(), dimensions...))
 		size := int(t.ByteSize()) / (p.extent.Batch * n)
 		copyAt := func(rows []int, t *tensors.Tensor) {
-			mustBytes(t, out, func(from, to []byte) {
+			host.Bytes(t, out, func(from, to []byte) {
 				for _, r := range rows {
 					for i := range n {
 						at := (pairs[r]*n + column[r*n+i]) * size

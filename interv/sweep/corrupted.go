@@ -1,6 +1,9 @@
 package sweep
 
-import "github.com/govene/govene/interv"
+import (
+	"github.com/govene/govene/internal/host"
+	"github.com/govene/govene/interv"
+)
 
 // corrupted runs the bases with the corruption alone, nothing put in any cell, and returns the metric of each pair.
 func (j *job) corrupted(stats *Stats) ([]float64, error) {
@@ -17,11 +20,11 @@ func (j *job) corrupted(stats *Stats) ([]float64, error) {
 	for first := 0; first < j.extent.Batch; first += meanBatch {
 		pairs := interv.Range(first, min(first+meanBatch, j.extent.Batch))
 		positions := p.base[first : first+len(pairs)]
-		call := interv.Call{Base: pick(j.Base, pairs), Metrics: []interv.Measure{j.measure(pairs)}}
+		call := interv.Call{Base: host.Examples(j.Base, pairs), Metrics: []interv.Measure{j.measure(pairs)}}
 		at := interv.At(positions)
 		if p.from != "" {
 			at = interv.FromTo(p.source[first:first+len(pairs)], positions)
-			call.Sources = []interv.Inputs{pick(j.Source, pairs)}
+			call.Sources = []interv.Inputs{host.Examples(j.Source, pairs)}
 		}
 		if p.heads != nil {
 			heads, read := interv.Repeat(len(pairs), p.heads...), [][]int(nil)

@@ -9,6 +9,7 @@ import (
 	"github.com/gomlx/compute"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/host"
 	"github.com/govene/govene/interv"
 )
 
@@ -171,7 +172,7 @@ func resampled(inputs interv.Inputs, seed uint64) interv.Inputs {
 		for i, example := range order {
 			rows[example] = order[(i+1)%len(order)]
 		}
-		moved[name] = rowsOf(t, rows)
+		moved[name] = host.Rows(t, rows)
 	}
 	return moved
 }

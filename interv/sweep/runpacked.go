@@ -7,6 +7,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/host"
 	"github.com/govene/govene/internal/programs"
 	"github.com/govene/govene/interv"
 )
@@ -289,7 +290,7 @@ func (p *packed) runFinish(c *clean, a *plan, x *tensors.Tensor) (values []float
 	p.feedWeights(f, "outer", p.blocks.OuterWeights())
 	f["reads"] = programs.Int32s(a.reads, p.rows, p.layout.reads)
 	for name, t := range p.reading.Data {
-		f["data "+name] = rowsOf(t, a.pairs)
+		f["data "+name] = host.Rows(t, a.pairs)
 	}
 	if interv.ReadsClean(p.Metric) {
 		if f["clean logits"] = c.logits; c.logits == nil {
@@ -308,7 +309,7 @@ func (p *packed) runFinish(c *clean, a *plan, x *tensors.Tensor) (values []float
 	if len(results) > 1 {
 		logits = results[1]
 	}
-	values = float64s(results[0])
+	values = host.Floats(results[0])
 	programs.Free(results[0])
 	return values, logits, nil
 }

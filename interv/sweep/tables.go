@@ -4,10 +4,9 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/host"
 	"github.com/govene/govene/interv"
 )
 
@@ -67,7 +66,7 @@ func (s *slot) fill(j *job, layers []int, units int) error {
 		if wanted := []int{units, s.sites.Width}; !slices.Equal(drawn.Shape().Dimensions, wanted) {
 			return &interv.Error{Axis: "what " + s.intervention.Name() + " draws", Got: drawn.Shape().String(), Wanted: fmt.Sprint(wanted)}
 		}
-		table = j.floats(float64s(drawn), units, s.sites.Width)
+		table = j.floats(host.Floats(drawn), units, s.sites.Width)
 	}
 	for _, layer := range layers {
 		s.tables[layer] = table
@@ -101,12 +100,12 @@ func (s *slot) fillMeans(j *job, layers []int) error {
 	}
 	for first := 0; first < j.extent.Batch; first += meanBatch {
 		examples := interv.Range(first, min(first+meanBatch, j.extent.Batch))
-		result, err := iv.Run(interv.Call{Base: pick(inputs, examples), Locations: locations})
+		result, err := iv.Run(interv.Call{Base: host.Examples(inputs, examples), Locations: locations})
 		if err != nil {
 			return err
 		}
 		for i, collected := range result.Collected {
-			values := float64s(collected.Value)
+			values := host.Floats(collected.Value)
 			for k, example := range examples {
 				start, end := j.extent.Real(example)
 				for head := range heads {
@@ -135,50 +134,7 @@ func (s *slot) fillMeans(j *job, layers []int) error {
 
 // floats is a tensor of the model's type.
 func (j *job) floats(values []float64, dimensions ...int) *tensors.Tensor {
-	if j.model.Weights().DType() == dtypes.Float64 {
-		return tensors.FromFlatDataAndDimensions(slices.Clone(values), dimensions...)
-	}
-	flat := make([]float32, len(values))
-	for i, value := range values {
-		flat[i] = float32(value)
-	}
-	return tensors.FromFlatDataAndDimensions(flat, dimensions...)
-}
-
-// float64s reads a tensor of float32 or float64.
-func float64s(t *tensors.Tensor) []float64 {
-	if t.DType() == dtypes.Float64 {
-		return tensors.MustCopyFlatData[float64](t)
-	}
-	single := tensors.MustCopyFlatData[float32](t)
-	values := make([]float64, len(single))
-	for i, value := range single {
-		values[i] = float64(value)
-	}
-	return values
-}
-
-// pick takes examples out of inputs, in the given order.
-func pick(inputs interv.Inputs, examples []int) interv.Inputs {
-	picked := interv.Inputs{}
-	for name, t := range inputs {
-		picked[name] = rowsOf(t, examples)
-	}
-	return picked
-}
-
-// rowsOf picks rows of the first axis.
-func rowsOf(t *tensors.Tensor, rows []int) *tensors.Tensor {
-	dimensions := slices.Clone(t.Shape().Dimensions)
-	size := int(t.ByteSize()) / dimensions[0]
-	dimensions[0] = len(rows)
-	out := tensors.FromShape(shapes.Make(t.DType(), dimensions...))
-	mustBytes(t, out, func(from, to []byte) {
-		for i, row := range rows {
-			copy(to[i*size:(i+1)*size], from[row*size:(row+1)*size])
-		}
-	})
-	return out
+	return host.Tensor(values, j.model.Weights().DType(), dimensions...)
 }
 
 // ints reads a tensor of int32.
@@ -189,16 +145,4 @@ func ints(t *tensors.Tensor) []int {
 		values[i] = int(value)
 	}
 	return values
-}
-
-// mustBytes gives access to the bytes of two tensors.
-func mustBytes(from, to *tensors.Tensor, access func(from, to []byte)) {
-	err := from.ConstBytes(func(a []byte) {
-		if err := to.MutableBytes(func(b []byte) { access(a, b) }); err != nil {
-			panic(err)
-		}
-	})
-	if err != nil {
-		panic(err)
-	}
 }

@@ -1,12 +1,12 @@
 package training
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
 
-	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/support/exceptions"
 
+	"github.com/govene/govene/internal/host"
 	"github.com/govene/govene/interv"
 )
 
@@ -55,34 +55,7 @@ func Epochs(inputs, labels interv.Inputs, batch int, seed uint64) (Stream, error
 		}
 		rows := order[at*batch : (at+1)*batch]
 		call := interv.Call{}
-		var err error
-		if call.Base, err = pick(inputs, rows); err == nil {
-			call.Labels, err = pick(labels, rows)
-		}
+		err := exceptions.TryCatch[error](func() { call.Base, call.Labels = host.Examples(inputs, rows), host.Examples(labels, rows) })
 		return call, err
 	}, nil
-}
-
-// pick takes rows of tensors.
-func pick(list interv.Inputs, rows []int) (interv.Inputs, error) {
-	picked := interv.Inputs{}
-	for name, t := range list {
-		shape := t.Shape().Clone()
-		size := int(t.ByteSize()) / shape.Dim(0)
-		shape.Dimensions[0] = len(rows)
-		into := tensors.FromShape(shape)
-		var inner error
-		err := t.ConstBytes(func(from []byte) {
-			inner = into.MutableBytes(func(to []byte) {
-				for i, row := range rows {
-					copy(to[i*size:(i+1)*size], from[row*size:(row+1)*size])
-				}
-			})
-		})
-		if err = errors.Join(err, inner); err != nil {
-			return nil, interv.Within(name, err)
-		}
-		picked[name] = into
-	}
-	return picked, nil
 }
