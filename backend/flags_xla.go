@@ -16,6 +16,9 @@ func init() {
 		if _, plugin, _ := strings.Cut(name, ":"); engineOf(name) == "xla" && strings.HasPrefix(plugin, "cpu") {
 			// On a CPU the loops between matrix products are as fast as at the highest level, 3, and compiling takes a third less.
 			setFlag("--xla_backend_optimization_level", "1")
+			// XNNPACK keeps weights in an order of its own beside the model's, and makes it anew where one program runs on many blocks: a
+			// call on GPT-2 small is a fourteenth slower without it, a sweep a sixth faster, and memory is less by a third.
+			setFlag("--xla_cpu_use_xnnpack", "false")
 		}
 	}
 }
