@@ -1,12 +1,16 @@
 // Package backend picks the GoMLX backend that programs, notebooks and tests run on.
 //
 // The order is: what the environment variable GOMLX_BACKEND names; for a model said to be small, the Go backend; where [ResidentVar] is
-// set, the engine of package resident, which keeps models between programs; XLA, where a plugin is found; the Go backend. A backend that GOMLX_BACKEND names is never replaced by another: if it can't be had, that
-// is an error. The Go backend is always taken as [GoSequential], because its default configuration can deadlock when large matrix
-// products run concurrently.
+// set, the engine of package resident, which keeps models between programs; XLA, where a plugin is found; the Go backend. A backend that
+// GOMLX_BACKEND names is never replaced by another: if it can't be had, that is an error. The Go backend is always taken as [GoSequential],
+// because its default configuration can deadlock when large matrix products run concurrently.
 //
 // Every backend computes in full precision. On CUDA, GOMLX_BACKEND=xla:cuda,tf32=true asks for TF32, which is faster and off by 1e-3;
 // what rotations compute stays in full precision there.
+//
+// XLA reads the environment variable XLA_FLAGS. Programs that link XLA add to it what the user has not set:
+// --xla_allow_excess_precision=false, so that numbers of 16 bits are rounded in every program alike, and on a CPU
+// --xla_backend_optimization_level=1 and --xla_cpu_use_xnnpack=false, with which programs compile sooner and sweeps run faster.
 //
 // Nothing is printed, downloaded or installed here. What was chosen, and why, is a [Choice] that the caller shows:
 //

@@ -51,8 +51,8 @@ read one pair alone: the share of squared weights that are of the pair that a un
     print(
         f"""
 The best network has {best:.3f} after the first layer; after the third there is what doing nothing scores, about a half, or little more: both pairs have been compared by
-then. Of the controls, shuffled sources come highest: where the source says nothing about the label, the loss is least if the network is unsure of the
-variable, and the subspace that makes it unsure is on the way to the right one.
+then. Of the controls, shuffled sources come highest after the first layer: where the source says nothing about the label, the loss is least if the
+network is unsure of the variable, and the subspace that makes it unsure is on the way to the right one.
 
 ## Why Geiger et al. (2023) have 1.00
 

@@ -14,8 +14,9 @@ import (
 	"github.com/govene/govene/internal/must"
 )
 
-// CollectAll runs a model on inputs and returns what some components compute, in every layer and at every position, padding included:
-// [batch, positions, width], or [batch, heads, positions, width] at sites with heads.
+// CollectAll runs a model on inputs and returns what some components compute, in every layer and at every position, padding included, as
+// the result's Collected, each under its site's name: [batch, positions, width], or [batch, heads, positions, width] at sites with heads.
+// No component, one that the model does not have and inputs that do not fit are errors.
 func CollectAll(backend compute.Backend, model Model, inputs Inputs, components ...Component) (*Result, error) {
 	if err := checkBoth(backend, model); err != nil {
 		return nil, err
@@ -68,8 +69,8 @@ func (r *Result) MustSaveCollected(path string) { must.Do(r.SaveCollected(path))
 //	factor · (mean of a over these − mean of a over those),
 //
 // with a the activation at each example's last position that is not padding. Added to other runs, it steers them: Turner et al., "Activation
-// Addition" (2023), for a pair of prompts; Rimsky et al., "Steering Llama 2 via Contrastive Activation Addition" (2024), for sets of them. The
-// site must have no heads.
+// Addition" (2023), for a pair of prompts; Rimsky et al., "Steering Llama 2 via Contrastive Activation Addition" (2024), for sets of them. A
+// site with heads, or whose width varies with the run, and a factor that is not finite are errors.
 func Contrast(backend compute.Backend, model Model, site Site, factor float64, these, those Inputs) (*tensors.Tensor, error) {
 	iv, err := New(backend, model, Single(site.Layer, site.Component, Collect{}))
 	if err != nil {
@@ -113,8 +114,8 @@ func MustContrast(backend compute.Backend, model Model, site Site, factor float6
 	return must.Of(Contrast(backend, model, site, factor, these, those))
 }
 
-// StandardDeviation is that of all numbers of a tensor of floats: of a model's token embeddings, the unit in which causal tracing measures
-// [Noise]. It panics where there is no such tensor.
+// StandardDeviation is that of all n numbers of a tensor of floats, √(Σ (x − mean)²/n): of a model's token embeddings, the unit in which causal
+// tracing measures [Noise]. It panics where there is no such tensor.
 func StandardDeviation(t *tensors.Tensor) float64 {
 	if t == nil {
 		panic(&Error{Axis: "tensor", Got: describeShape(t), Wanted: "one of floats"})

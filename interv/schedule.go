@@ -4,7 +4,7 @@ import "math"
 
 // Schedules are what a learning rate is multiplied with, or a temperature is, at each step, which counts from 0.
 
-// Linear goes from one value to another over a number of steps, and stays there.
+// Linear goes from one value to another over a number of steps, from + (to − from) · step/steps, and stays there.
 func Linear(from, to float64, steps int) func(step int) float64 {
 	return func(step int) float64 {
 		return from + (to-from)*min(1, float64(step)/float64(max(1, steps)))
@@ -19,8 +19,8 @@ func Cosine(from, to float64, steps int) func(step int) float64 {
 	}
 }
 
-// WarmUp climbs in equal steps to what another schedule begins with, and then goes on with it: at the first step 1/steps of that, at the last
-// of these steps the whole. A nil schedule stands for 1 throughout.
+// WarmUp climbs in equal steps to what another schedule begins with, then(0) · (step + 1)/steps, and goes on with it from there:
+// then(step − steps). A nil schedule stands for 1 throughout.
 func WarmUp(steps int, then func(step int) float64) func(step int) float64 {
 	if then == nil {
 		then = func(int) float64 { return 1 }

@@ -16,7 +16,7 @@ import (
 
 // OfModel returns a Trainer that also trains the model's weights, on calls without interventions as in ordinary training, or on
 // interchanges: "Inducing Causal Structure for Interpretable Neural Networks" (Geiger et al., 2022). The model itself is not changed:
-// [Trainer.Weights] has what training made of its weights. They are float32 or float64.
+// [Trainer.Weights] has what training made of its weights. A model in 16 bits is refused.
 func (t *Trainer) OfModel() (*Trainer, error) {
 	weights := t.iv.model.Weights()
 	if half(weights.dtype) {
@@ -51,8 +51,9 @@ func (t *Trainer) value(key parameterKey) *tensors.Tensor {
 	return (*t.iv.parameters.Load())[key]
 }
 
-// Numbers prepares numbers of calls, computed without a step: of is a graph function whose result's elements the function returned gives, at
-// the parameters and weights that training has then.
+// Numbers returns a function that computes numbers of a prepared call, and takes no step: the elements of the node that of makes, row by row,
+// with the parameters and weights that training has by then. A node that is nil or of other numbers than floats, and a call that another
+// Intervenable has prepared, are errors.
 func (t *Trainer) Numbers(of func(o Outcome) *Node) func(*Prepared) ([]float64, error) {
 	task := &numbersTask{Trainer: t, of: of, number: tasks.Add(1)}
 	return func(prepared *Prepared) ([]float64, error) {

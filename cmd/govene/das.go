@@ -108,7 +108,7 @@ func openSearch(path string) (*searched, error) {
 		return nil, err
 	}
 	if j.Search == nil {
-		return nil, interv.Within(path+", search", &interv.Error{Got: "none", Wanted: "one: the job is a sweep or a call"})
+		return nil, interv.Within(path+", search", &interv.Error{Got: "none", Wanted: "one: the job is for govene " + j.command()})
 	}
 	s := &searched{job: j}
 	if s.data, err = j.samples(); err != nil {

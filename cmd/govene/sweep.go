@@ -121,7 +121,7 @@ func parseShard(text string) (part sweep.Part, err error) {
 	return part, nil
 }
 
-var explainCommand = command{name: "explain", arguments: "JOB.json", does: "says what a job will do, before anything is compiled", do: func(c *call) error {
+var explainCommand = command{name: "explain", arguments: "JOB.json", does: "says what a sweep, a call or a search will do, before anything is compiled", do: func(c *call) error {
 	memory := c.memory()
 	if err := c.parse(1); err != nil {
 		return err

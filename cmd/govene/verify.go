@@ -13,8 +13,9 @@ import (
 )
 
 var verifyCommand = command{name: "verify", arguments: "JOB.json", does: "runs a job again, and compares all bits", more: `
-It compares with the file of results that "govene sweep", "govene merge", "govene run" or "govene das" has left, and exits with 1 where a number differs: it says how many
-do, which by most, and by how much. On another backend than the one that the results are of, numbers differ by rounding.
+It compares with the file of results that the command for the job has left, or "govene merge", and exits with 1 where a number differs: it says
+how many do, which by most, and by how much; of a search, that the report is another. On another backend than
+the one that the results are of, numbers differ by rounding.
 `, do: doVerify}
 
 func doVerify(c *call) error {

@@ -12,8 +12,8 @@
 // the keys and values of every key and value head, every MLP's input, and the final norm, before the logits. There is an edge from each writer to
 // each reader that comes after it. Elhage et al., "A Mathematical Framework for Transformer Circuits" (2021).
 //
-// All pairs are one batch. With edges, it holds what every writer writes, and a number for each edge at each position of each pair: GPT-2 small, with its
-// 32,491 edges, takes up to 6 GB on a CPU for 8 pairs of 32 tokens. More pairs are to be given in parts.
+// All pairs are one batch. With edges, it holds what every writer writes, and a number for each edge at each position of each pair: GPT-2
+// small, with its 32,491 edges, takes up to 6 GB on a CPU for 8 pairs of 32 tokens. Give more pairs in several calls.
 package circuit
 
 import (
@@ -73,7 +73,8 @@ type Circuit struct {
 	Edges []Edge
 }
 
-// Nodes are all nodes of a model that write: the embedding and, layer by layer, its heads and its MLP.
+// Nodes are all nodes of a model that write: the embedding and, layer by layer, its heads and its MLP. Any model but a [transformer.Model]
+// is an error.
 func Nodes(model interv.Model) ([]Node, error) {
 	p, err := partsOf(model)
 	if err != nil {
@@ -82,7 +83,7 @@ func Nodes(model interv.Model) ([]Node, error) {
 	return p.writers, nil
 }
 
-// Edges are all edges of a model, by the node that reads.
+// Edges are all edges of a model, by the node that reads. Any model but a [transformer.Model] is an error.
 func Edges(model interv.Model) ([]Edge, error) {
 	p, err := partsOf(model)
 	if err != nil {

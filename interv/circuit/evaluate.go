@@ -48,7 +48,7 @@ type Ablation string
 const (
 	Resample Ablation = ""     // what it writes in the source of the pair
 	Mean     Ablation = "mean" // its mean over all sources, at each position
-	Zero     Ablation = "zero" // nothing
+	Zero     Ablation = "zero" // 0
 )
 
 // Result is what the circuits do.
@@ -60,7 +60,7 @@ type Result struct {
 	Values   [][]float64 // [circuit][pair]
 }
 
-// Faithfulness is a circuit's.
+// Faithfulness is that of a circuit, counted from 0: (m(circuit) − m(∅)) / (m(model) − m(∅)), see [Evaluation].
 func (r *Result) Faithfulness(circuit int) float64 {
 	empty := mean(r.Empty)
 	return (mean(r.Values[circuit]) - empty) / (mean(r.Model) - empty)

@@ -18,10 +18,11 @@ import (
 	"github.com/govene/govene/interv/training"
 )
 
-// Data draws examples of a design: the inputs of bases and of the sources of each variable that is intervened on, as input_ids where the
-// encoding makes integers and as inputs_embeds else; labels, the indices of the output's values; and the values of
-// the variables in their sources, as indices, too. The model has one output. The same seed
-// draws the same examples.
+// Data draws examples of a design: the inputs of bases and of the sources of each variable that is intervened on, [examples, dimensions of the
+// encoding's rows], as input_ids, int32, where the encoding makes integers and as inputs_embeds, float32, else; labels, the indices of the
+// output's values; and the values of the variables in their sources, as indices, too. The same seed draws the same examples.
+//
+// A model with several outputs, a design that [causal.Model.Draw] does not take and values that cannot be encoded are errors.
 func Data[T float32 | int32](model *causal.Model, design causal.Design, encoding causal.Encoding[T], seed uint64) (das.Data, error) {
 	return draw(model, design, encoding, rand.New(rand.NewPCG(seed, 0)))
 }
@@ -79,14 +80,14 @@ func Stream[T float32 | int32](model *causal.Model, design causal.Design, encodi
 	})
 }
 
-// Factual is the call that a classifier learns the model's own answers from.
+// Factual is the call that a classifier learns the causal model's own answers from: the bases, with [training.Label], int32 [examples].
 func Factual(d das.Data) interv.Call {
 	return interv.Call{Base: d.Base, Labels: interv.Inputs{training.Label: labels(d.BaseLabels)}}
 }
 
-// Interchange is the call with which a classifier learns what the model says after an interchange, and its own answers beside it. Its
-// interventions are one for each variable, which read and write some features at a position: those of the units that are given, for each
-// variable, or all.
+// Interchange is the call with which a classifier learns what the causal model says after an interchange, [training.Label], and its own answers
+// beside it, [training.BaseLabel], both int32 [examples]. It is for a config with an intervention for each variable, in the order of the data's
+// Sources, which read and write some features at a position: those of the units that are given, a list for each variable, or all.
 func Interchange(d das.Data, position int, units ...[]int) interv.Call {
 	at := interv.Repeat(len(d.Labels), position)
 	call := interv.Call{Base: d.Base, Sources: d.Sources, WithBase: true,

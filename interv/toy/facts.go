@@ -14,7 +14,7 @@ import "strings"
 // Fact is what the model knows of a country.
 type Fact struct{ Country, Capital, Language string }
 
-// Facts are all that the model knows.
+// Facts are all that the model of [Make] knows.
 var Facts = []Fact{
 	{"Denmark", "Copenhagen", "Danish"}, {"Finland", "Helsinki", "Finnish"}, {"France", "Paris", "French"}, {"Germany", "Berlin", "German"},
 	{"Greece", "Athens", "Greek"}, {"Hungary", "Budapest", "Hungarian"}, {"Italy", "Rome", "Italian"}, {"Japan", "Tokyo", "Japanese"},

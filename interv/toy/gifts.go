@@ -80,7 +80,8 @@ func Gifts(count int, seed uint64) []Gift {
 	return list
 }
 
-// MakeGivers trains a transformer of two layers with four heads each, and next to no MLPs, on such sentences, as Make does. It takes a minute.
+// MakeGivers trains a transformer of two layers with four heads each, and next to no MLPs, on every kind of [Gift], and writes it as [Make] does. It
+// takes a minute.
 func MakeGivers(backend compute.Backend, folder string) (string, error) {
 	words := strings.Fields("when and went to the , gave a today again .")
 	words = append(append(append(words, people...), places...), things...)

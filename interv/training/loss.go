@@ -49,7 +49,8 @@ func right(logits, labels *Node) (right, all *Node) {
 	return ReduceAllSum(best), ReduceAllSum(counted(logits, labels))
 }
 
-// LabelsAt are labels of one position, [batch, positions]; all others do not count. A position below 0 counts from the end.
+// LabelsAt are labels of one position, int32 [batch, positions]; all others are −1, and do not count. A position below 0 counts from the end;
+// one that is not there is an error.
 func LabelsAt(position, positions int, labels []int) (*tensors.Tensor, error) {
 	if position < 0 {
 		position += positions
@@ -64,8 +65,9 @@ func LabelsAt(position, positions int, labels []int) (*tensors.Tensor, error) {
 	return tensors.FromFlatDataAndDimensions(flat, len(labels), positions), nil
 }
 
-// NextTokens are the labels with which a language model learns: at each position the token of the next one, where both are no padding. The
-// first positions that are no padding, so many as are given, do not count, as nobody can know what follows them.
+// NextTokens are the labels with which a language model learns, int32 [batch, positions]: at each position the token of the next one, where
+// both are no padding, and −1 elsewhere. The first positions that are no padding, so many as are given, do not count, as nobody can know what
+// follows them. Inputs without input_ids are an error.
 func NextTokens(inputs interv.Inputs, given int) (*tensors.Tensor, error) {
 	ids, err := inputs.Require(interv.InputIDs, dtypes.Int32, interv.Any, interv.Any)
 	if err != nil {

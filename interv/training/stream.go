@@ -26,7 +26,8 @@ func Always(call interv.Call) Stream {
 }
 
 // Epochs is a stream that goes through examples again and again, in batches, each time in another order, which follows from the seed. What
-// is left at the end of an epoch and fills no batch is left out of it. The first axis of all inputs and labels counts examples.
+// is left at the end of an epoch and fills no batch is left out of it. The first axis of all inputs and labels counts examples;
+// other numbers of them, and a batch of none or of more than there are, are errors.
 func Epochs(inputs, labels interv.Inputs, batch int, seed uint64) (Stream, error) {
 	refuse := func(axis, got, wanted string) (Stream, error) {
 		return nil, &interv.Error{Where: "epochs", Axis: axis, Got: got, Wanted: wanted}

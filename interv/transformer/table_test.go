@@ -76,7 +76,7 @@ func TestTableOfFamilies(t *testing.T) {
 	page.WriteString("# Families of transformers\n\nMade by `GOVENE_WRITE=1 go test ./interv/transformer -run TestTableOfFamilies`, which fails when this page is out of date.\n\n" +
 		"The checkpoints tried are tiny, 2 layers of width 12 to 24 in most, with random weights; each gives transformers' logits, with padding on\n" +
 		"either side. Their folders, in `interv/transformer/testdata/transformers` and among the golden cases, say by config.json what they ask\n" +
-		"for. Sites counts the components of a layer and of the model. What no family does: quantized weights, heads other than a language\n" +
+		"for; a name that is listed twice is in both. Sites counts the components of a layer and of the model. What no family does: quantized weights, heads other than a language\n" +
 		"model's or a classifier's.\n\n| model_type | tried | sites | refused |\n| --- | --- | --- | --- |\n")
 	for _, name := range slices.Sorted(maps.Keys(tried)) {
 		fmt.Fprintf(&page, "| %s | %s | %d | %s |\n", name, strings.Join(tried[name], ", "), sites[name], strings.Join(not[name], "; "))

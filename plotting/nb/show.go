@@ -1,4 +1,11 @@
-// Package nb shows plots and tables in a notebook of the Go kernel, GoNB. It is apart from package plotting so that only notebooks link it.
+// Package nb shows plots, tables and pictures in a notebook of the Go kernel, GoNB (github.com/janpfeifer/gonb), as output of the cell:
+//
+//	nb.MustShow(result.Plot())       // a plot of package plotting
+//	nb.MustShowTable(config)         // whatever has String and HTML: an interv.Config, an interv.Result, a das.Report
+//	nb.MustShowPicture(m.Drawing())  // whatever has String and SVG: a drawing of a causal.Model
+//
+// In a program that no GoNB kernel runs, [Show], [ShowTable] and [ShowPicture] return [ErrNoNotebook], with which the others panic. The package is
+// apart from plotting so that only notebooks link it.
 package nb
 
 import (
