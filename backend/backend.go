@@ -9,7 +9,7 @@
 // what rotations compute stays in full precision there.
 //
 // XLA reads the environment variable XLA_FLAGS. Programs that link XLA add to it what the user has not set:
-// --xla_allow_excess_precision=false, so that numbers of 16 bits are rounded in every program alike, and on a CPU
+// --xla_allow_excess_precision=false, so that numbers of 16 bits are rounded in every program alike, and for xla:cpu
 // --xla_backend_optimization_level=1 and --xla_cpu_use_xnnpack=false, with which programs compile sooner and sweeps run faster.
 //
 // Nothing is printed, downloaded or installed here. What was chosen, and why, is a [Choice] that the caller shows:
