@@ -5,6 +5,7 @@
 //
 // What follows "resident:" is the configuration of the backend behind it, which the engine alone links; "resident" leaves the choice to
 // the engine. The engine is started when it is first asked for, one for each user and configuration, and ends after a time without clients.
+// There are engines on Linux and macOS.
 //
 // A graph is built in the client, which records what the builder is told, and is replayed, compiled and kept in the engine under the hash of
 // the recording. Shapes that a builder must know at once come from GoMLX's Go backend, told the same; what that does not know is asked of the
