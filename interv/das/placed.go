@@ -1,0 +1,200 @@
+package das
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/govene/govene/interv"
+)
+
+// placed is what the programs of one place share: they take the weights, all examples, and the numbers of those of a batch.
+type placed struct {
+	settings    *Search
+	place       Place
+	width       int
+	variables   int
+	train, held examples
+	values      [][]int // of variables in the training examples, or nil
+	collect     *Exec
+	step, look  *Exec
+	weights     []any
+}
+
+// examples are data on the device, with what base and sources have at a place.
+type examples struct {
+	count     int
+	arguments []any // inputs by name, base activations [examples, positions, width], those of each source [examples, width], labels
+	variables int
+}
+
+// base and sources are the activations.
+func (e examples) base() *tensors.Tensor {
+	return e.arguments[len(e.arguments)-2-e.variables].(*tensors.Tensor)
+}
+
+func (e examples) sources() (list []*tensors.Tensor) {
+	for _, source := range e.arguments[len(e.arguments)-1-e.variables : len(e.arguments)-1] {
+		list = append(list, source.(*tensors.Tensor))
+	}
+	return list
+}
+
+func newPlaced(backend compute.Backend, model interv.Model, s *Search, place Place, train, held Data) (p *placed, err error) {
+	sites, err := model.Catalogue().Find(place.Site)
+	if err != nil {
+		return nil, err
+	}
+	p = &placed{settings: s, place: place, width: sites.Width, variables: len(train.Sources), values: train.Values}
+	names := model.Weights().Names()
+	for _, name := range names {
+		p.weights = append(p.weights, model.Weights().Tensor(name))
+	}
+	inputs := slices.Sorted(maps.Keys(train.Base))
+	// collect is what a clean run has at the place.
+	p.collect, err = NewExec(backend, func(in []*Node) *Node {
+		picked := make([]*Node, len(inputs))
+		for i := range inputs {
+			picked[i] = Gather(in[len(names)+i], ExpandDims(in[len(in)-1], -1))
+		}
+		var seen *Node
+		tap := interv.NewTap(func(_ *interv.Tap, a interv.Activation) *Node {
+			if a.Site == place.Site {
+				seen = a.Value
+			}
+			return a.Value
+		})
+		model.Forward(nodes(names, in), nodes(inputs, picked), tap)
+		if seen == nil || seen.Rank() != 3 {
+			panic(&interv.Error{Where: place.String(), Axis: "announcement", Got: "none, or one of a step", Wanted: "[batch, positions, width]"})
+		}
+		return seen
+	})
+	if err != nil {
+		return nil, err
+	}
+	if p.train, err = p.read(train); err != nil {
+		return nil, err
+	}
+	if p.held, err = p.read(held); err != nil {
+		return nil, err
+	}
+	// batch are the logits and labels of a batch, by rotations and the columns of each variable.
+	batch := func(in []*Node, rotations, selected *Node) (logits, labels *Node) {
+		weights := nodes(names, in)
+		in = in[len(names):]
+		all, index := in[:len(inputs)+2+p.variables], in[len(inputs)+2+p.variables]
+		picked := make([]*Node, len(all))
+		for i, x := range all {
+			picked[i] = Gather(x, ExpandDims(index, -1))
+		}
+		logits = intervened(model, weights, nodes(inputs, picked), place, rotations, selected, picked[len(inputs)], picked[len(inputs)+1:len(picked)-1])
+		return logits, picked[len(picked)-1]
+	}
+	given := len(names) + len(inputs) + 3 + p.variables // arguments that all programs begin with
+	p.step, err = NewExec(backend, func(in []*Node) []*Node {
+		rest := in[given:]
+		rotations, selected, set := rest[0], rest[1], settings{rest[2], rest[3], rest[4], rest[5], rest[6]}
+		temperature, means := rest[7], rest[8:]
+		var r, mask *moving
+		penalty := ScalarZero(in[0].Graph(), dtypes.Float32)
+		if s.Kind.learnsRotation() {
+			r, means = &moving{rotations, means[0], means[1]}, means[2:]
+		}
+		if s.Kind.masks() {
+			mask = &moving{means[0], means[1], means[2]}
+			var share *Node
+			selected, share = s.Kind.soft(mask.value, temperature, p.width)
+			penalty = MulScalar(share, s.Penalty)
+		}
+		logits, labels := batch(in, rotations, selected)
+		return trainingStep(Add(ReduceAllSum(losses(logits, labels)), penalty), r, mask, s.Kind, set)
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.look, err = NewExec(backend, func(in []*Node) []*Node {
+		logits, labels := batch(in, in[given], in[given+1])
+		return []*Node{right(logits, labels), crossEntropies(logits, labels)}
+	})
+	return p, err
+}
+
+func nodes(names []string, list []*Node) interv.Nodes {
+	named := interv.Nodes{}
+	for i, name := range names {
+		named[name] = list[i]
+	}
+	return named
+}
+
+// read computes what a clean model has at the place on all examples, in batches, once.
+func (p *placed) read(d Data) (examples, error) {
+	inputs := slices.Sorted(maps.Keys(d.Base))
+	positions := 0
+	activations := func(in interv.Inputs) (flat []float32, err error) {
+		arguments := slices.Clone(p.weights)
+		for _, name := range inputs {
+			arguments = append(arguments, in[name])
+		}
+		err = p.batches(len(d.Labels), func(index *tensors.Tensor, real int) error {
+			out, err := p.collect.Call1(append(arguments, index)...)
+			if err != nil {
+				return err
+			}
+			positions = out.Shape().Dim(1)
+			flat = append(flat, tensors.MustCopyFlatData[float32](out)[:real*positions*p.width]...)
+			return nil
+		})
+		return flat, err
+	}
+	e := examples{count: len(d.Labels), variables: p.variables}
+	for _, name := range inputs {
+		e.arguments = append(e.arguments, d.Base[name])
+	}
+	base, err := activations(d.Base)
+	if err != nil {
+		return e, err
+	}
+	e.arguments = append(e.arguments, tensors.FromFlatDataAndDimensions(base, e.count, positions, p.width))
+	for _, source := range d.Sources {
+		all, err := activations(source)
+		if err != nil {
+			return e, err
+		}
+		here := make([]float32, 0, e.count*p.width)
+		for i := range e.count {
+			first := (i*positions + p.place.Position) * p.width
+			here = append(here, all[first:first+p.width]...)
+		}
+		e.arguments = append(e.arguments, tensors.FromFlatDataAndDimensions(here, e.count, p.width))
+	}
+	e.arguments = append(e.arguments, int32s(d.Labels))
+	return e, nil
+}
+
+// batches counts through examples in batches of one size; of the last, only the first so many are real.
+func (p *placed) batches(count int, do func(index *tensors.Tensor, real int) error) error {
+	for first := 0; first < count; first += p.settings.Batch {
+		index := make([]int, p.settings.Batch)
+		for i := range index {
+			index[i] = min(first+i, count-1)
+		}
+		if err := do(int32s(index), min(p.settings.Batch, count-first)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func int32s(values []int) *tensors.Tensor {
+	flat := make([]int32, len(values))
+	for i, value := range values {
+		flat[i] = int32(value)
+	}
+	return tensors.FromFlatDataAndDimensions(flat, len(flat))
+}
