@@ -26,6 +26,7 @@
 package backend
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -206,7 +207,7 @@ func named(name string) (Choice, error) {
 	var names []string
 	for _, found := range plugins {
 		if pluginName == "" || found.name == pluginName || strings.HasPrefix(found.name, pluginName+"_v") {
-			full, err := inFullPrecision(name, found.name)
+			full, err := inFullPrecision(engine+":"+cmp.Or(pluginName, found.name)+strings.TrimPrefix(config, pluginName), found.name)
 			if err != nil {
 				return wrong("%w", err)
 			}

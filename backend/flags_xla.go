@@ -4,6 +4,7 @@ package backend
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -13,7 +14,9 @@ import (
 func init() {
 	setFlag("--xla_allow_excess_precision", "false")
 	beforeLoading = func(name string) {
-		if _, plugin, _ := strings.Cut(name, ":"); engineOf(name) == "xla" && strings.HasPrefix(plugin, "cpu") {
+		_, config, _ := strings.Cut(name, ":")
+		plugin, _, _ := strings.Cut(config, ",")
+		if engineOf(name) == "xla" && strings.Contains(filepath.Base(plugin), "cpu") { // cpu, cpu_v…, or the plugin's file
 			// On a CPU the loops between matrix products are as fast as at the highest level, 3, and compiling takes a third less.
 			setFlag("--xla_backend_optimization_level", "1")
 			// XNNPACK keeps weights in an order of its own beside the model's, and makes it anew where one program runs on many blocks: a

@@ -24,7 +24,7 @@ func TestXLAWhereFound(t *testing.T) {
 		wantAll(t, pick(t, parameters, plugins), "xla:cpu", " (XLA): found the plugin ", "1+1 = 2\n")
 	}
 	wantAll(t, pick(t, 42, plugins), "go:ops_sequential (pure Go): the model has 42 parameters")
-	wantAll(t, pick(t, 42, plugins, "GOMLX_BACKEND=xla"), "xla (XLA): GOMLX_BACKEND names it; the plugin is ", "1+1 = 2\n")
+	wantAll(t, pick(t, 42, plugins, "GOMLX_BACKEND=xla"), "xla:cpu", " (XLA): GOMLX_BACKEND names it; the plugin is ", "1+1 = 2\n")
 	wantAll(t, pick(t, 0, plugins, "GOMLX_BACKEND=xla:cpu,noshared_buffers"), "xla:cpu,noshared_buffers (XLA): GOMLX_BACKEND names it", "1+1 = 2\n")
 }
 

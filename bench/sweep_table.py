@@ -49,6 +49,7 @@ def main():
         line = lines[libraries[0]].get(name, {})
         return f"{line['limit_s']:.1f} s" if line.get("limit_s") else "–"
 
+    left = " Peers without a time in a row were not asked for it." if any(name not in lines[peer] for peer in peers for name in SWEEPS) else ""
     rows = [["cells × 8 pairs", "limit", *libraries], ["---"] + ["---:"] * (1 + len(libraries))]
     rows += [[title, limit(name), *(cell(library, name) for library in libraries)] for name, title in SWEEPS.items()]
     print("# Sweeps of GPT-2 small, random weights, prompts of 32 tokens\n")
@@ -58,7 +59,7 @@ def main():
 Written by `bench/sweep.sh` on {datetime.date.today()}: {processor()}, threads: {threads}. Seconds for the whole sweep, once, with what a user waits for:
 compiling, the clean runs, and every cell; loading the model and starting Python are left out. In brackets: how many times the fastest peer's speed.
 The limit is the time of the matrix products that no way around is known to, for each cell the blocks above its patch at the positions from it on, at
-the rate of the machine's largest product, measured on the first backend. {go("env", "GOVERSION")}."""
+the rate of the machine's largest product, measured on the first backend.{left} {go("env", "GOVERSION")}."""
     )
     for library in libraries:
         if library in GOVENE.values():
