@@ -26,7 +26,6 @@
 package backend
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -207,7 +206,7 @@ func named(name string) (Choice, error) {
 	var names []string
 	for _, found := range plugins {
 		if pluginName == "" || found.name == pluginName || strings.HasPrefix(found.name, pluginName+"_v") {
-			full, err := inFullPrecision(engine+":"+cmp.Or(pluginName, found.name)+strings.TrimPrefix(config, pluginName), found.name)
+			full, err := inFullPrecision(name, found.name)
 			if err != nil {
 				return wrong("%w", err)
 			}

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/govene/govene/resident"
 )
 
 // XLA reads its flags when a plugin is first used. Unless they say otherwise, a number that a program rounds to 16 bits is rounded: XLA
@@ -16,7 +18,7 @@ func init() {
 	beforeLoading = func(name string) {
 		_, config, _ := strings.Cut(name, ":")
 		plugin, _, _ := strings.Cut(config, ",")
-		if engineOf(name) == "xla" && strings.Contains(filepath.Base(plugin), "cpu") { // cpu, cpu_v…, or the plugin's file
+		if engine := engineOf(name); engine != "go" && engine != resident.Name && strings.Contains(filepath.Base(plugin), "cpu") { // cpu, cpu_v…, or the plugin's file
 			// On a CPU the loops between matrix products are as fast as at the highest level, 3, and compiling takes a third less.
 			setFlag("--xla_backend_optimization_level", "1")
 			// XNNPACK keeps weights in an order of its own beside the model's, and makes it anew where one program runs on many blocks: a

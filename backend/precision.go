@@ -13,9 +13,14 @@ import (
 // tf32 is go-xla's setting: "xla:cuda,tf32=true" asks for TF32.
 const tf32 = "tf32"
 
-// inFullPrecision is the configuration name of an XLA backend that loads the given plugin, with full precision where name does not
-// say which. TF32 on another device than CUDA's is an error: there is none.
+// inFullPrecision is the configuration name of an XLA backend that loads the given plugin: with the plugin where name has none, and with full
+// precision where name does not say which. TF32 on another device than CUDA's is an error: there is none.
 func inFullPrecision(name, plugin string) (string, error) {
+	engine, settings, _ := strings.Cut(name, ":")
+	if settings == "" || strings.HasPrefix(settings, ",") {
+		settings = plugin + settings
+	}
+	name = engine + ":" + settings
 	asked, set, err := asksForTF32(name)
 	switch isCUDA := onCUDA(plugin); {
 	case err != nil:
@@ -25,11 +30,7 @@ func inFullPrecision(name, plugin string) (string, error) {
 	case set || !isCUDA:
 		return name, nil
 	}
-	engine, settings, _ := strings.Cut(name, ":")
-	if settings == "" || strings.HasPrefix(settings, ",") {
-		settings = plugin + settings
-	}
-	return engine + ":" + settings + "," + tf32 + "=false", nil
+	return name + "," + tf32 + "=false", nil
 }
 
 // asksForTF32 reads the setting as go-xla does.

@@ -16,7 +16,8 @@ func TestFullPrecisionUnlessNamed(t *testing.T) {
 		{"xla:cuda,notf32", "cuda", "xla:cuda,notf32", "xla:cuda,notf32 (XLA, full precision): why"},
 		{"xla:cpu", "cpu", "xla:cpu", "xla:cpu (XLA): why"},
 		{"xla:/a/pjrt_c_api_cpu_plugin.so", "/a/pjrt_c_api_cpu_plugin.so", "xla:/a/pjrt_c_api_cpu_plugin.so", "xla:/a/pjrt_c_api_cpu_plugin.so (XLA): why"},
-		{"xla", "cpu", "xla", "xla (XLA): why"},
+		{"xla", "cpu", "xla:cpu", "xla:cpu (XLA): why"},
+		{"xla:,preallocate=true", "cpu", "xla:cpu,preallocate=true", "xla:cpu,preallocate=true (XLA): why"},
 	} {
 		got, err := inFullPrecision(c.name, c.plugin)
 		if shown := (Choice{got, "why"}).String(); got != c.want || err != nil || shown != c.shown {

@@ -45,6 +45,15 @@ func (b *Builder) Index(name string, dimensions ...int) *Node {
 	return b.Input(name, shapes.Make(dtypes.Int32, dimensions...))
 }
 
+// Inputs adds an input for each name, of the shape of the tensor of that name; [Feed.Take] feeds them.
+func (b *Builder) Inputs(prefix string, names []string, of func(name string) *tensors.Tensor) map[string]*Node {
+	nodes := map[string]*Node{}
+	for i, name := range names {
+		nodes[name] = b.Input(fmt.Sprintf("%s %d", prefix, i), of(name).Shape())
+	}
+	return nodes
+}
+
 // Scratch builds a graph that is never compiled, to see what is in it.
 func Scratch(backend compute.Backend, add func(b *Builder)) error {
 	b := &Builder{Graph: NewGraph(backend, "scratch")}
@@ -94,6 +103,13 @@ func (p *Program) Finalize() {
 
 // Feed is what the inputs of a program are, by name.
 type Feed map[string]*tensors.Tensor
+
+// Take feeds the inputs that [Builder.Inputs] has added: those of one program may be other tensors of the same shapes each time.
+func (f Feed) Take(prefix string, names []string, of func(name string) *tensors.Tensor) {
+	for i, name := range names {
+		f[fmt.Sprintf("%s %d", prefix, i)] = of(name)
+	}
+}
 
 // With is the feed and more.
 func (f Feed) With(more Feed) Feed {

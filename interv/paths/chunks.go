@@ -238,7 +238,7 @@ func (s *stack) second(f programs.Feed, c *clean, items []item, read map[int][]*
 // runEmbedding returns the stream below all blocks, and embeddings if any are sent; in clean runs there are no items.
 func (s *stack) runEmbedding(f programs.Feed, c *clean, items []item) (x, embedding *tensors.Tensor, err error) {
 	f = f.With(nil)
-	s.feedWeights(f, "outer", s.blocks.OuterWeights())
+	f.Take("outer", s.blocks.OuterWeights(), s.model.Weights().Tensor)
 	if s.embedded {
 		f["written "+string(transformer.Embedding)] = s.zeros(s.stream)
 		f["sends "+string(transformer.Embedding)] = s.zeros(s.hitShape(transformer.Embedding))
@@ -270,7 +270,7 @@ func (s *stack) runFinish(f programs.Feed, c *clean, items []item, x *tensors.Te
 	sent *tensors.Tensor) (values []float64, logits *tensors.Tensor, err error) {
 	f = f.With(nil)
 	s.feedBlock(f, c, s.layers-1, x, read)
-	s.feedWeights(f, "outer", s.blocks.OuterWeights())
+	f.Take("outer", s.blocks.OuterWeights(), s.model.Weights().Tensor)
 	pairs, reads := make([]int, s.rows), make([]int, s.rows)
 	for row, it := range items {
 		pairs[row], reads[row] = it.pair, s.reads[it.pair]

@@ -14,16 +14,10 @@ import (
 	"github.com/govene/govene/interv/transformer"
 )
 
-func (s *stack) feedWeights(f programs.Feed, prefix string, names []string) {
-	for i, name := range names {
-		f[fmt.Sprintf("%s %d", prefix, i)] = s.model.Weights().Tensor(name)
-	}
-}
-
 // feedBlock feeds a block with its weights, the stream, what the clean runs wrote, and what was read.
 func (s *stack) feedBlock(f programs.Feed, c *clean, layer int, x *tensors.Tensor, read map[int][]*tensors.Tensor) {
 	f["stream"], f["clean"] = x, c.streams[min(layer, len(c.streams)-1)]
-	s.feedWeights(f, "weight", s.blocks.BlockWeights(layer))
+	f.Take("weight", s.blocks.BlockWeights(layer), s.model.Weights().Tensor)
 	for component, list := range c.written {
 		if component != transformer.Embedding && layer < len(list) {
 			f["written "+string(component)] = list[layer]

@@ -206,21 +206,7 @@ func (p *packed) segments() []segment {
 
 // outer adds the weights that are in no block.
 func (p *packed) outer(b *programs.Builder) interv.Nodes {
-	return p.weights(b, "outer", p.blocks.OuterWeights())
-}
-
-func (p *packed) weights(b *programs.Builder, prefix string, names []string) interv.Nodes {
-	nodes := interv.Nodes{}
-	for i, name := range names {
-		nodes[name] = b.Input(fmt.Sprintf("%s %d", prefix, i), p.model.Weights().Tensor(name).Shape())
-	}
-	return nodes
-}
-
-func (p *packed) feedWeights(f programs.Feed, prefix string, names []string) {
-	for i, name := range names {
-		f[fmt.Sprintf("%s %d", prefix, i)] = p.model.Weights().Tensor(name)
-	}
+	return b.Inputs("outer", p.blocks.OuterWeights(), p.model.Weights().Tensor)
 }
 
 // packedInputs adds the model's inputs, in columns.

@@ -187,7 +187,7 @@ func (p *packed) chunk(c *clean, rows chunk) (values []float64, err error) {
 
 func (p *packed) runEmbedding(c *clean, a *plan, keep map[interv.Component]*tensors.Tensor) (*tensors.Tensor, error) {
 	f := a.columns.With(nil)
-	p.feedWeights(f, "outer", p.blocks.OuterWeights())
+	f.Take("outer", p.blocks.OuterWeights(), p.model.Weights().Tensor)
 	p.feedHomes(f, c, a, p.homesOf(true, false), -1)
 	results, err := p.embed.Run(f)
 	if err != nil {
@@ -209,7 +209,7 @@ func (p *packed) feedBlock(c *clean, a *plan, block int, x *tensors.Tensor) prog
 	if a.enter[block] != nil {
 		f["enter"] = programs.Int32s(a.enter[block], p.rows, p.layout.columns)
 	}
-	p.feedWeights(f, "weight", p.blocks.BlockWeights(block))
+	f.Take("weight", p.blocks.BlockWeights(block), p.model.Weights().Tensor)
 	if block < len(c.keys) {
 		f["keys"], f["values"] = c.keys[block], c.values[block]
 	} else { // the clean run itself, which has no base
@@ -287,7 +287,7 @@ func (p *packed) runFinish(c *clean, a *plan, x *tensors.Tensor) (values []float
 	last := p.blocks.Blocks() - 1
 	f := p.feedBlock(c, a, last, x)
 	p.feedHomes(f, c, a, p.homesOf(false, true), last)
-	p.feedWeights(f, "outer", p.blocks.OuterWeights())
+	f.Take("outer", p.blocks.OuterWeights(), p.model.Weights().Tensor)
 	f["reads"] = programs.Int32s(a.reads, p.rows, p.layout.reads)
 	for name, t := range p.reading.Data {
 		f["data "+name] = host.Rows(t, a.pairs)

@@ -1,0 +1,27 @@
+//go:build cgo && !noxla && ((linux && (amd64 || arm64)) || (darwin && arm64) || (windows && amd64))
+
+package backend
+
+import (
+	"os"
+	"testing"
+)
+
+// XLA on a CPU is told what suits it there, by whatever name it is asked for; what the user has set stays.
+func TestFlagsOfXLA(t *testing.T) {
+	const onCPU = "--xla_backend_optimization_level=1 --xla_cpu_use_xnnpack=false"
+	for _, c := range []struct{ name, set, want string }{
+		{"xla:cpu", "", onCPU},
+		{"xla:cpu_v0.83.4,preallocate=true", "", onCPU},
+		{"stablehlo:/cuda/pjrt_c_api_cpu_plugin.so", "", onCPU},
+		{"xla:cpu", "--xla_cpu_use_xnnpack=true", "--xla_cpu_use_xnnpack=true --xla_backend_optimization_level=1"},
+		{"xla:cuda,tf32=false", "", ""},
+		{"go:ops_sequential", "", ""},
+		{"resident:xla:cpu", "", ""},
+	} {
+		t.Setenv("XLA_FLAGS", c.set)
+		if beforeLoading(c.name); os.Getenv("XLA_FLAGS") != c.want {
+			t.Errorf("%s with XLA_FLAGS=%q: got %q, wanted %q", c.name, c.set, os.Getenv("XLA_FLAGS"), c.want)
+		}
+	}
+}
