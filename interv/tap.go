@@ -103,13 +103,14 @@ func (t *Tap) Rows(x *Node) *Node {
 	return Concatenate([]*Node{x, Gather(x, indices)}, 0)
 }
 
-// Wants says that of a run's outputs those of some rows alone are read, [reads] int32 of batch · positions: where the model can, it computes
-// no others, as [reads, 1, outputs]. See [Tap.Read].
+// Wants says that of a run's outputs those of some rows alone are read, [reads] int32 of batch · positions: where the model can, and
+// no rows have joined, it computes no others, as [reads, 1, outputs]. See [Tap.Read].
 func (t *Tap) Wants(rows *Node) { t.reads = ExpandDims(rows, -1) }
 
 // Read picks, of what a model's head reads, [batch, positions, d], the positions whose outputs are wanted, [reads, 1, d]: where a program
 // reads the outputs of a few positions alone, the head computes no others. A model of which that is so passes what its head reads through it,
-// once; what it returns is then [reads, 1, outputs]. A nil tap returns x, as does one of a program that wants all outputs.
+// once; what it returns is then [reads, 1, outputs]. A nil tap returns x, as does one of a program that wants all outputs, or in which rows
+// have joined.
 func (t *Tap) Read(x *Node) *Node {
 	if t == nil || t.reads == nil || len(t.origins) > 0 {
 		return x

@@ -92,6 +92,33 @@ func TestJoinedRowsEqualSeparateRuns(t *testing.T) {
 	}
 }
 
+// Where the outputs of some rows alone are wanted, they are those of the whole run; rows that have joined have outputs, too, and then all are there.
+func TestWantedOutputs(t *testing.T) {
+	model, inputs := tinyModel[float32](t, "llama"), tokens(2, 4)
+	site := interv.Site{Layer: 0, Component: transformer.BlockOutput}
+	outputs := build(t, model, inputs, func(weights, inputs interv.Nodes) []*Node {
+		run := func(wants bool, origins ...int) *Node {
+			tap := interv.NewTap(func(tap *interv.Tap, a interv.Activation) *Node {
+				if a.Site == site {
+					return tap.Join(a.Value, origins...)
+				}
+				return a.Value
+			})
+			if wants {
+				tap.Wants(Const(weights[model.Weights().Names()[0]].Graph(), []int32{6, 1, 3}))
+			}
+			return model.Forward(weights, inputs, tap)
+		}
+		return []*Node{run(false), run(true), run(false, 1), run(true, 1)}
+	})
+	whole, wanted := tensors.MustCopyFlatData[float32](outputs[0]), tensors.MustCopyFlatData[float32](outputs[1])
+	width := outputs[0].Shape().Dim(-1)
+	wantClose(t, "wanted rows", wanted, slices.Concat(whole[6*width:7*width], whole[width:2*width], whole[3*width:4*width]), 1e-5)
+	if !outputs[2].Equal(outputs[3]) || outputs[3].Shape().Dim(0) != 3 {
+		t.Errorf("with a row joined: got %s, wanted all of %s", outputs[3].Shape(), outputs[2].Shape())
+	}
+}
+
 // The gradient with respect to all weights, in float64, predicts what a small step along a random direction does to a random projection
 // of the logits.
 func TestGradientsAgreeWithFiniteDifferences(t *testing.T) {
