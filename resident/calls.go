@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/gomlx/compute"
@@ -20,7 +22,8 @@ type connection struct {
 	in *bufio.Reader
 }
 
-// calls are the requests of a client that wait for an answer, and what is to be told at the next opportunity.
+// calls are the requests of a client that wait for an answer, and what is to be told at the next opportunity. One of those who wait reads
+// answers, for all: an answer then wakes nobody but whom it is for.
 type calls struct {
 	conn connection
 
@@ -31,33 +34,37 @@ type calls struct {
 	mu      sync.Mutex
 	last    uint32
 	waiting map[uint32]*pending
+	reading bool // one of them reads
 	err     error
 }
 
 // pending is a request that waits for its answer.
 type pending struct {
+	number uint32
 	to     []byte // where data goes, if there is a place for it
-	answer chan answer
+	come   chan answer
 }
 
 type answer struct {
 	message []byte
 	data    []byte
 	err     error
+	read    bool // no answer yet: it is this one's turn to read
 }
 
-// newCalls starts to read answers. The first frame, number 0, is what the engine says of itself.
+func newPending(number uint32) *pending {
+	return &pending{number: number, come: make(chan answer, 2)} // the turn to read, and that the connection has ended
+}
+
 func newCalls(conn connection) *calls {
-	c := &calls{conn: conn, waiting: map[uint32]*pending{0: {answer: make(chan answer, 1)}}}
-	return c
+	return &calls{conn: conn, waiting: map[uint32]*pending{}}
 }
 
-// first waits for what the engine says of itself.
+// first waits for what the engine says of itself, which is frame number 0.
 func (c *calls) first() (answer, error) {
-	w := c.waiting[0]
-	go c.read()
-	a := <-w.answer
-	return a, a.err
+	w := newPending(0)
+	c.waiting[0] = w
+	return c.wait(w)
 }
 
 // queueLimit is how many bytes may wait to be sent with the next request.
@@ -94,15 +101,11 @@ func (c *calls) tell(kind wire.Kind, message, data []byte) error {
 }
 
 // flush sends the queue and then data.
-func (c *calls) flush(data []byte) (err error) {
-	switch {
-	case len(c.queue) == 0:
+func (c *calls) flush(data []byte) error {
+	if len(c.queue) == 0 {
 		return nil
-	case len(data) == 0:
-		_, err = c.conn.Write(c.queue)
-	default:
-		err = wire.Send(c.conn, c.queue, data)
 	}
+	err := wire.Send(c.conn, c.queue, data)
 	c.queue = c.queue[:0]
 	if err != nil {
 		c.close(gone(err))
@@ -113,84 +116,115 @@ func (c *calls) flush(data []byte) (err error) {
 
 // ask sends a request and waits for its answer. The data of the answer go to a place of their size, if there is one.
 func (c *calls) ask(kind wire.Kind, message, data []byte, to ...[]byte) (answer, error) {
-	w := &pending{answer: make(chan answer, 1)}
-	if len(to) > 0 {
-		w.to = to[0]
-	}
 	c.mu.Lock()
 	if c.err != nil {
 		c.mu.Unlock()
 		return answer{}, c.err
 	}
 	c.last = max(c.last+1, 1)
-	number := c.last
-	c.waiting[number] = w
+	w := newPending(c.last)
+	if len(to) > 0 {
+		w.to = to[0]
+	}
+	c.waiting[w.number] = w
 	c.mu.Unlock()
 
 	c.sending.Lock()
 	var err error
-	c.queue, err = wire.AppendFrame(c.queue, wire.Frame{Kind: kind, Request: number, Message: message, Data: uint64(len(data))})
+	c.queue, err = wire.AppendFrame(c.queue, wire.Frame{Kind: kind, Request: w.number, Message: message, Data: uint64(len(data))})
 	if err == nil {
 		err = c.flush(data)
 	}
 	c.sending.Unlock()
 	if err != nil {
-		c.mu.Lock()
-		delete(c.waiting, number)
-		c.mu.Unlock()
+		c.giveUp(w)
 		return answer{}, err
 	}
-	a := <-w.answer
-	return a, a.err
+	return c.wait(w)
 }
 
-// read takes answers until the engine is gone.
-func (c *calls) read() {
-	for {
-		if err := c.readOne(); err != nil {
-			c.close(gone(err))
-			return
+// wait waits for an answer, and reads if nobody does.
+func (c *calls) wait(w *pending) (answer, error) {
+	c.mu.Lock()
+	reads := !c.reading
+	c.reading = true
+	c.mu.Unlock()
+	if !reads {
+		if a := <-w.come; !a.read {
+			return a, a.err
 		}
+	}
+	for {
+		of, a, err := c.readOne()
+		switch {
+		case err != nil:
+			c.close(gone(err))
+			err = c.closed()
+			if of != nil && of != w {
+				of.come <- answer{err: err}
+			}
+			return answer{}, err
+		case of == w:
+			c.passOn()
+			return a, a.err
+		}
+		of.come <- a
 	}
 }
 
-func (c *calls) readOne() error {
+// giveUp ends a request that could not be sent.
+func (c *calls) giveUp(w *pending) {
+	c.mu.Lock()
+	delete(c.waiting, w.number)
+	c.mu.Unlock()
+	select {
+	case a := <-w.come:
+		if a.read {
+			c.passOn()
+		}
+	default:
+	}
+}
+
+// passOn has another one read, if another waits.
+func (c *calls) passOn() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, w := range c.waiting {
+		w.come <- answer{read: true}
+		return
+	}
+	c.reading = false
+}
+
+// readOne reads the answer to a request. After an error nothing can be read any more.
+func (c *calls) readOne() (*pending, answer, error) {
 	f, err := wire.ReadFrame(c.conn.in)
 	if err != nil {
-		return err
+		return nil, answer{}, err
 	}
 	c.mu.Lock()
 	w := c.waiting[f.Request]
 	delete(c.waiting, f.Request)
 	c.mu.Unlock()
-	if w == nil {
-		return fmt.Errorf("an answer to request %d, which nobody made", f.Request)
-	}
 	a := answer{message: f.Message}
 	switch {
-	case f.Kind == wire.Failure:
+	case w == nil:
+		err = fmt.Errorf("an answer to request %d, which nobody made", f.Request)
+	case f.Kind == wire.Failure && f.Data == 0:
 		a.err = failure(f.Message)
 	case f.Kind != wire.Answer:
-		a.err = fmt.Errorf("a frame of kind %d is no answer", f.Kind)
+		err = fmt.Errorf("a frame of kind %d with %d bytes is no answer", f.Kind, f.Data)
 	case w.to != nil && uint64(len(w.to)) != f.Data:
-		a.err = fmt.Errorf("%d bytes where %d were asked for", f.Data, len(w.to))
+		err = fmt.Errorf("%d bytes where %d were asked for", f.Data, len(w.to))
 	case f.Data > 0:
 		a.data = w.to
 		if a.data == nil {
 			a.data = make([]byte, f.Data)
 		}
-		if _, err = io.ReadFull(c.conn.in, a.data); err != nil {
-			a.err = gone(err)
-		}
+		_, err = io.ReadFull(c.conn.in, a.data)
 	}
-	w.answer <- a
-	if f.Kind != wire.Answer && f.Data > 0 || f.Kind != wire.Answer && f.Kind != wire.Failure {
-		return errors.New("what the engine says can't be understood")
-	}
-	if w.to != nil && f.Kind == wire.Answer && uint64(len(w.to)) != f.Data {
-		return a.err
-	}
-	return err
+	return w, a, err
 }
 
 // failure is the error that the engine tells.
@@ -207,7 +241,8 @@ func failure(message []byte) error {
 }
 
 func gone(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) {
+	end := func(as error) bool { return errors.Is(err, as) }
+	if slices.ContainsFunc([]error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.EPIPE, syscall.ECONNRESET}, end) {
 		return errors.New("the engine is gone: it was stopped or killed, and what it held with it; the next program starts another")
 	}
 	return errors.WithMessage(err, "the engine is gone")
@@ -231,6 +266,6 @@ func (c *calls) close(reason error) {
 	c.mu.Unlock()
 	c.conn.Close()
 	for _, w := range waiting {
-		w.answer <- answer{err: c.err}
+		w.come <- answer{err: reason}
 	}
 }

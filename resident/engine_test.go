@@ -82,6 +82,54 @@ func TestCompiledOnce(t *testing.T) {
 	}
 }
 
+// Goroutines of one client get their own answers, to small calls and to large ones, and an error each once the engine has ended.
+func TestAtOnce(t *testing.T) {
+	socket := serveOn(t, pureGo(t), engine.Options{})
+	b := client(t, socket)
+	call, err := graph.NewExec(b, square)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	const enough = 30
+	ends := make(chan struct{})
+	for i := range 8 {
+		n := 1
+		if i%4 == 0 {
+			n = 20_000 // more than comes along with an answer
+		}
+		values := slices.Repeat([]float32{float32(i)}, n)
+		all.Go(func() {
+			for calls := 0; ; calls++ {
+				if calls == enough {
+					ends <- struct{}{}
+				}
+				got, err := call.Call1(values)
+				switch {
+				case err != nil && calls < enough:
+					t.Error(err)
+					ends <- struct{}{}
+					return
+				case err != nil:
+					return
+				case calls >= enough:
+					continue
+				}
+				if flat := got.Value().([]float32); len(flat) != n || flat[0] != float32(i*i) || flat[n-1] != float32(i*i) {
+					t.Errorf("%d: got %v …", i, flat[0])
+				}
+			}
+		})
+	}
+	for range 8 {
+		<-ends
+	}
+	if err := client(t, socket).Stop(); err != nil {
+		t.Error(err)
+	}
+	all.Wait()
+}
+
 // What a client held is free when it is gone, and another cannot name it.
 func TestClientGone(t *testing.T) {
 	socket := serveOn(t, pureGo(t), engine.Options{})

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/gomlx/compute"
 
@@ -11,6 +12,10 @@ import (
 
 // sentAlong is how many bytes of results are sent with the answer, which saves small calls from asking for them.
 const sentAlong = 64 << 10
+
+// atOnce is how long a program may have taken last that runs before the client's next request is taken: another goroutine, which takes
+// that meanwhile, would cost more.
+const atOnce = 200 * time.Microsecond
 
 // execution is a program about to run.
 type execution struct {
@@ -42,10 +47,15 @@ func (s *session) execute(f wire.Frame, r *wire.Reader) error {
 		s.fail(f.Request, err)
 		return nil
 	}
-	s.later(f, func() error {
+	run := func() error {
 		defer s.letGo(x)
 		return s.run(f.Request, x)
-	})
+	}
+	if time.Duration(x.program.took.Load()) < atOnce && s.in.Buffered() == 0 {
+		s.now(f, run)
+	} else {
+		s.later(f, run)
+	}
 	return nil
 }
 
@@ -153,7 +163,9 @@ func (s *session) inTurn(x execution) (outputs []compute.Buffer, err error) {
 	for i, b := range x.inputs {
 		inputs[i] = b.buf
 	}
+	began := time.Now()
 	err = safely(func() (err error) { outputs, err = x.program.exec.Execute(inputs, x.donate, x.device); return err })
+	x.program.took.Store(int64(time.Since(began)))
 	for i := range x.inputs {
 		if x.donate[i] {
 			x.inputs[i].buf = nil // the backend's from here on

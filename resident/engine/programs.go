@@ -3,7 +3,9 @@ package engine
 import (
 	"crypto/sha256"
 	"fmt"
+	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gomlx/compute"
@@ -28,6 +30,7 @@ type compiled struct {
 	size    int64
 	users   int // clients' handles and executions
 	last    time.Time
+	took    atomic.Int64  // nanoseconds of the last execution
 	done    chan struct{} // closed when it has been compiled
 	err     error
 	exec    compute.Executable
@@ -46,6 +49,7 @@ func (p *programs) get(name string, code []byte) (*compiled, error) {
 	c, ok := p.known[hash]
 	if !ok {
 		c = &compiled{name: name, size: int64(len(code)), done: make(chan struct{})}
+		c.took.Store(math.MaxInt64)
 		p.known[hash] = c
 		p.compiling++
 	}

@@ -131,11 +131,14 @@ func (s *session) handle(f wire.Frame) error {
 
 // later does something that may take long, and answers with its error if it has one.
 func (s *session) later(f wire.Frame, do func() error) {
-	s.working.Go(func() {
-		if err := safely(do); err != nil {
-			s.fail(f.Request, err)
-		}
-	})
+	s.working.Go(func() { s.now(f, do) })
+}
+
+// now does something, and answers with its error if it has one.
+func (s *session) now(f wire.Frame, do func() error) {
+	if err := safely(do); err != nil {
+		s.fail(f.Request, err)
+	}
 }
 
 func (s *session) answer(request uint32, message, data []byte) {
@@ -158,11 +161,7 @@ func (s *session) send(f wire.Frame, data []byte) {
 	}
 	s.sending.Lock()
 	defer s.sending.Unlock()
-	if len(data) == 0 {
-		s.conn.Write(head)
-	} else {
-		wire.Send(s.conn, head, data)
-	}
+	wire.Send(s.conn, head, data)
 }
 
 func (s *session) readCode(n uint64) ([]byte, error) {

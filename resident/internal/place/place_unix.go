@@ -34,7 +34,7 @@ func (p Place) Dial() (net.Conn, error) {
 		conn.Close()
 		return nil, err
 	}
-	return conn, nil
+	return inSystem(conn.(*net.UnixConn))
 }
 
 // sameUser checks who is at the other end.
@@ -120,7 +120,9 @@ func (l *listener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		if sameUser(conn) == nil {
-			return conn, nil
+			if ours, err := inSystem(conn); err == nil {
+				return ours, nil
+			}
 		}
 		conn.Close()
 	}

@@ -13,7 +13,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"net"
 )
 
 // Kind says what a frame asks or answers.
@@ -85,9 +84,15 @@ func AppendFrame(to []byte, f Frame) ([]byte, error) {
 	return append(to, f.Message...), nil
 }
 
-// Send writes frames and data at once.
-func Send(conn net.Conn, parts ...[]byte) error {
-	buffers := net.Buffers(parts)
-	_, err := buffers.WriteTo(conn)
+// Send writes a frame and its data, small ones at once.
+func Send(w io.Writer, frame, data []byte) error {
+	const small = 64 << 10
+	if len(data) <= small {
+		frame, data = append(frame, data...), nil
+	}
+	_, err := w.Write(frame)
+	if err == nil && len(data) > 0 {
+		_, err = w.Write(data)
+	}
 	return err
 }
