@@ -28,20 +28,9 @@ type placed struct {
 // examples are data on the device, with what base and sources have at a place.
 type examples struct {
 	count     int
-	arguments []any // inputs by name, base activations [examples, positions, width], those of each source [examples, width], labels
-	variables int
-}
-
-// base and sources are the activations.
-func (e examples) base() *tensors.Tensor {
-	return e.arguments[len(e.arguments)-2-e.variables].(*tensors.Tensor)
-}
-
-func (e examples) sources() (list []*tensors.Tensor) {
-	for _, source := range e.arguments[len(e.arguments)-1-e.variables : len(e.arguments)-1] {
-		list = append(list, source.(*tensors.Tensor))
-	}
-	return list
+	arguments []any             // inputs by name, base activations [examples, positions, width], differences, labels
+	base      *tensors.Tensor   // the same base activations
+	sources   []*tensors.Tensor // activations of each source [examples, width]; differences are these without the base's [examples, variables, width]
 }
 
 func newPlaced(backend compute.Backend, model interv.Model, s *Search, place Place, train, held Data) (p *placed, err error) {
@@ -87,15 +76,15 @@ func newPlaced(backend compute.Backend, model interv.Model, s *Search, place Pla
 	batch := func(in []*Node, rotations, selected *Node) (logits, labels *Node) {
 		weights := nodes(names, in)
 		in = in[len(names):]
-		all, index := in[:len(inputs)+2+p.variables], in[len(inputs)+2+p.variables]
+		all, index := in[:len(inputs)+3], in[len(inputs)+3]
 		picked := make([]*Node, len(all))
 		for i, x := range all {
 			picked[i] = Gather(x, ExpandDims(index, -1))
 		}
-		logits = intervened(model, weights, nodes(inputs, picked), place, rotations, selected, picked[len(inputs)], picked[len(inputs)+1:len(picked)-1])
-		return logits, picked[len(picked)-1]
+		logits = intervened(model, weights, nodes(inputs, picked), place, rotations, selected, picked[len(inputs)], picked[len(inputs)+1])
+		return logits, picked[len(inputs)+2]
 	}
-	given := len(names) + len(inputs) + 3 + p.variables // arguments that all programs begin with
+	given := len(names) + len(inputs) + 4 // arguments that all programs begin with
 	p.step, err = NewExec(backend, func(in []*Node) []*Node {
 		rest := in[given:]
 		rotations, selected, set := rest[0], rest[1], settings{rest[2], rest[3], rest[4], rest[5], rest[6]}
@@ -152,7 +141,7 @@ func (p *placed) read(d Data) (examples, error) {
 		})
 		return flat, err
 	}
-	e := examples{count: len(d.Labels), variables: p.variables}
+	e := examples{count: len(d.Labels)}
 	for _, name := range inputs {
 		e.arguments = append(e.arguments, d.Base[name])
 	}
@@ -160,8 +149,8 @@ func (p *placed) read(d Data) (examples, error) {
 	if err != nil {
 		return e, err
 	}
-	e.arguments = append(e.arguments, tensors.FromFlatDataAndDimensions(base, e.count, positions, p.width))
-	for _, source := range d.Sources {
+	differences := make([]float32, e.count*p.variables*p.width)
+	for v, source := range d.Sources {
 		all, err := activations(source)
 		if err != nil {
 			return e, err
@@ -170,9 +159,14 @@ func (p *placed) read(d Data) (examples, error) {
 		for i := range e.count {
 			first := (i*positions + p.place.Position) * p.width
 			here = append(here, all[first:first+p.width]...)
+			for d := range p.width {
+				differences[(i*p.variables+v)*p.width+d] = all[first+d] - base[first+d]
+			}
 		}
-		e.arguments = append(e.arguments, tensors.FromFlatDataAndDimensions(here, e.count, p.width))
+		e.sources = append(e.sources, tensors.FromFlatDataAndDimensions(here, e.count, p.width))
 	}
+	e.base = tensors.FromFlatDataAndDimensions(base, e.count, positions, p.width)
+	e.arguments = append(e.arguments, e.base, tensors.FromFlatDataAndDimensions(differences, e.count, p.variables, p.width))
 	e.arguments = append(e.arguments, int32s(d.Labels))
 	return e, nil
 }

@@ -216,11 +216,10 @@ func (p *placed) measure(rotations, selected *tensors.Tensor, e examples) (corre
 			return err
 		}
 		flags, entropies := tensors.MustCopyFlatData[float32](out[0]), tensors.MustCopyFlatData[float32](out[1])
-		for i := range correct {
-			first := i * p.settings.Batch
-			for k := first; k < first+real; k++ {
-				correct[i] = append(correct[i], flags[k] == 1)
-				loss[i] += float64(entropies[k]) / float64(e.count)
+		for k := range real {
+			for i := range correct {
+				correct[i] = append(correct[i], flags[k*count+i] == 1)
+				loss[i] += float64(entropies[k*count+i]) / float64(e.count)
 			}
 		}
 		return nil

@@ -13,26 +13,40 @@ import (
 )
 
 // A stack is the alignments of one place that are trained together: rotations [alignments, d, columns], as many columns as the largest
-// needs. Columns that an alignment lacks are 0 and stay so: their gradient is 0, and a retraction leaves them alone.
+// needs. Columns that an alignment lacks are 0 and stay so: their gradient is 0, and a retraction leaves them alone. Rows of the model are
+// those of each example for all alignments, one example after the other, so that nothing large is ever transposed.
 
-// intervened is the model's logits [alignments, batch, classes] with each alignment's part of the sources put in at the place. From the place
-// on the model runs on alignments · batch rows; what it computes up to there is not needed, as the base's activation is given.
-func intervened(model interv.Model, weights, inputs interv.Nodes, place Place, rotations, selected, base *Node, sources []*Node) *Node {
-	count, batch, positions, width := rotations.Shape().Dim(0), base.Shape().Dim(0), base.Shape().Dim(1), base.Shape().Dim(2)
-	here := Squeeze(SliceAxis(base, 1, AxisElem(place.Position)), 1)
-	var change *Node // [batch, alignments, columns]
-	for v, source := range sources {
-		part := DotGeneral(Sub(source, here), []int{1}, nil, rotations, []int{1}, nil)
+// change is what alignments add to the base [batch, alignments, d]: Σ_v (m_v ⊙ (s_v − b) R) Rᵀ, from the differences s_v − b [batch,
+// variables, d] and the m [variables, alignments, columns]. It takes the way of fewer multiplications: Σ_v (s_v − b) R diag(m_v) Rᵀ is one
+// product for all alignments, but one of d² for each.
+func change(rotations, selected, differences *Node) *Node {
+	count, width, columns := rotations.Shape().Dim(0), rotations.Shape().Dim(1), rotations.Shape().Dim(2)
+	batch, variables := differences.Shape().Dim(0), differences.Shape().Dim(1)
+	if variables*width <= (variables+1)*columns {
+		masked := Mul(BroadcastToDims(ExpandDims(rotations, 0), variables, count, width, columns), BroadcastToDims(ExpandDims(selected, 2), variables, count, width, columns))
+		projections := Transpose(Einsum("vadk,ajk->vadj", masked, rotations), 1, 2)
+		all := MatMul(Reshape(differences, batch, variables*width), Reshape(projections, variables*width, count*width))
+		return Reshape(all, batch, count, width)
+	}
+	var coordinates *Node // [batch, alignments, columns]
+	for v := range variables {
+		part := DotGeneral(Squeeze(SliceAxis(differences, 1, AxisElem(v)), 1), []int{1}, nil, rotations, []int{1}, nil)
 		part = Mul(part, BroadcastToDims(SliceAxis(selected, 0, AxisElem(v)), part.Shape().Dimensions...))
-		if change == nil {
-			change = part
+		if coordinates == nil {
+			coordinates = part
 		} else {
-			change = Add(change, part)
+			coordinates = Add(coordinates, part)
 		}
 	}
-	delta := Einsum("bak,adk->abd", change, rotations)
+	return Einsum("bak,adk->bad", coordinates, rotations)
+}
+
+// intervened is the model's logits [batch, alignments, classes] with each alignment's part of the sources put in at the place. From the place
+// on the model runs on batch · alignments rows; what it computes up to there is not needed, as the base's activation is given.
+func intervened(model interv.Model, weights, inputs interv.Nodes, place Place, rotations, selected, base, differences *Node) *Node {
+	count, batch, positions, width := rotations.Shape().Dim(0), base.Shape().Dim(0), base.Shape().Dim(1), base.Shape().Dim(2)
+	delta := Reshape(change(rotations, selected, differences), batch*count, 1, width)
 	value := repeated(base, count)
-	delta = Reshape(delta, count*batch, 1, width)
 	if positions > 1 {
 		at := ConvertDType(Equal(Iota(value.Graph(), value.Shape(), 1), Scalar(value.Graph(), value.DType(), float64(place.Position))), value.DType())
 		delta = Mul(at, BroadcastToDims(delta, value.Shape().Dimensions...))
@@ -57,29 +71,29 @@ func intervened(model interv.Model, weights, inputs interv.Nodes, place Place, r
 	if logits.Rank() == 3 { // of the last position alone, or of all
 		logits = Squeeze(SliceAxis(logits, 1, AxisElem(-1)), 1)
 	}
-	return Reshape(logits, count, batch, -1)
+	return Reshape(logits, batch, count, -1)
 }
 
-// repeated is x with its rows so many times below each other.
+// repeated is x with each row so many times below itself.
 func repeated(x *Node, count int) *Node {
 	dimensions := x.Shape().Dimensions
-	all := BroadcastToDims(ExpandDims(x, 0), append([]int{count}, dimensions...)...)
-	return Reshape(all, append([]int{count * dimensions[0]}, dimensions[1:]...)...)
+	all := BroadcastToDims(ExpandDims(x, 1), slices.Insert(slices.Clone(dimensions), 1, count)...)
+	return Reshape(all, append([]int{dimensions[0] * count}, dimensions[1:]...)...)
 }
 
-// crossEntropies are −log p of the labels, [alignments, batch].
+// crossEntropies are −log p of the labels [batch], [batch, alignments].
 func crossEntropies(logits, labels *Node) *Node {
-	wanted := BroadcastToDims(ExpandDims(OneHot(labels, logits.Shape().Dim(2), logits.DType()), 0), logits.Shape().Dimensions...)
+	wanted := BroadcastToDims(ExpandDims(OneHot(labels, logits.Shape().Dim(2), logits.DType()), 1), logits.Shape().Dimensions...)
 	return Neg(ReduceSum(Mul(wanted, LogSoftmax(logits, -1)), -1))
 }
 
 // losses is each alignment's mean of −log p of the labels [batch].
-func losses(logits, labels *Node) *Node { return ReduceMean(crossEntropies(logits, labels), 1) }
+func losses(logits, labels *Node) *Node { return ReduceMean(crossEntropies(logits, labels), 0) }
 
-// right is 1 where the label has the largest logit, [alignments, batch].
+// right is 1 where the label has the largest logit, [batch, alignments].
 func right(logits, labels *Node) *Node {
 	best := ArgMax(logits, -1, dtypes.Int32)
-	return ConvertDType(Equal(best, BroadcastToDims(ExpandDims(labels, 0), best.Shape().Dimensions...)), dtypes.Float32)
+	return ConvertDType(Equal(best, BroadcastToDims(ExpandDims(labels, 1), best.Shape().Dimensions...)), dtypes.Float32)
 }
 
 // tangents projects gradients of a stack on the directions in which rotations can move: G − R (RᵀG + GᵀR)/2.

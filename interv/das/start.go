@@ -30,12 +30,11 @@ type named struct {
 	at   **tensors.Tensor
 }
 
-// stack is a chunk of alignments in training. Column v · widest + k of a rotation is dimension k of variable v, or, where masks are
-// learned, column k that of all variables.
+// stack is a chunk of alignments in training. Column v · rank + k of a rotation is dimension k of variable v, or, where masks are learned,
+// column k that of all variables.
 type stack struct {
 	name            string // among those of a checkpoint
 	starts          []start
-	widest          int
 	rotations, mask *learned        // [alignments, width, columns]; the kind's mask, nil where columns are given
 	selected, there *tensors.Tensor // [variables, alignments, columns], [alignments, columns]: 1 for columns of the variable, or of any
 	steps           int
@@ -65,10 +64,10 @@ func (p *placed) newStack(starts []start) (*stack, error) {
 	count, kind := len(starts), p.settings.Kind
 	t := &stack{starts: starts, accuracy: make([]float64, count), loss: make([]float64, count), correct: make([][]bool, count), best: make([]int, count),
 		waits: make([]int, count), stopped: make([]bool, count), name: fmt.Sprintf("%s, from rank %d, seed %d", p.place, starts[0].rank, starts[0].seed)}
+	columns := 0
 	for i, s := range starts {
-		t.widest, t.accuracy[i] = max(t.widest, s.rank), -1
+		columns, t.accuracy[i] = max(columns, s.rank*p.variables), -1
 	}
-	columns := t.widest * p.variables
 	if kind.masks() {
 		columns = p.width
 		t.mask = newLearned(kind.newMask(count, p.variables, columns))
@@ -80,23 +79,14 @@ func (p *placed) newStack(starts []start) (*stack, error) {
 		if err != nil {
 			return nil, err
 		}
-		if kind.masks() {
-			copy(rotations[i*len(r):], r)
-			for column := range columns {
-				there[i*columns+column] = 1
-			}
-			continue
-		}
 		size := len(r) / p.width
-		each := size / p.variables
-		for v := range p.variables {
-			for k := range each {
-				column := v*t.widest + k
-				there[i*columns+column] = 1
-				selected[(v*count+i)*columns+column] = 1
-				for d := range p.width {
-					rotations[(i*p.width+d)*columns+column] = r[d*size+v*each+k]
-				}
+		for d := range p.width {
+			copy(rotations[(i*p.width+d)*columns:], r[d*size:(d+1)*size])
+		}
+		for column := range size {
+			there[i*columns+column] = 1
+			if !kind.masks() {
+				selected[(column/(size/p.variables)*count+i)*columns+column] = 1
 			}
 		}
 	}
@@ -120,13 +110,13 @@ func (p *placed) columns(s start) ([]float32, error) {
 		}
 		return identity, nil
 	case Principal:
-		return directions(p.train.base(), p.place.Position, size), nil
+		return directions(p.train.base, p.place.Position, size), nil
 	case Means:
 		rank := s.rank
 		for _, values := range p.values {
 			rank = min(rank, different(values)-1)
 		}
-		return differences(p.train.sources(), p.values, rank)
+		return differences(p.train.sources, p.values, rank)
 	case Boundless:
 		size = p.width
 	}
