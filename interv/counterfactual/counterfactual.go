@@ -82,7 +82,7 @@ func Stream[T float32 | int32](model *causal.Model, design causal.Design, encodi
 
 // Factual is the call that a classifier learns the causal model's own answers from: the bases, with [training.Label], int32 [examples].
 func Factual(d das.Data) interv.Call {
-	return interv.Call{Base: d.Base, Labels: interv.Inputs{training.Label: labels(d.BaseLabels)}}
+	return interv.Call{Base: d.Base, Labels: training.Labels(d.BaseLabels)}
 }
 
 // Interchange is the call with which a classifier learns what the causal model says after an interchange, [training.Label], and its own answers
@@ -90,8 +90,8 @@ func Factual(d das.Data) interv.Call {
 // Sources, which read and write some features at a position: those of the units that are given, a list for each variable, or all.
 func Interchange(d das.Data, position int, units ...[]int) interv.Call {
 	at := interv.Repeat(len(d.Labels), position)
-	call := interv.Call{Base: d.Base, Sources: d.Sources, WithBase: true,
-		Labels: interv.Inputs{training.Label: labels(d.Labels), training.BaseLabel: labels(d.BaseLabels)}}
+	call := interv.Call{Base: d.Base, Sources: d.Sources, WithBase: true, Labels: training.Labels(d.Labels)}
+	call.Labels[training.BaseLabel] = training.Labels(d.BaseLabels)[training.Label]
 	for range d.Sources {
 		call.Locations = append(call.Locations, interv.FromTo(at, at))
 	}
@@ -103,12 +103,4 @@ func Interchange(d das.Data, position int, units ...[]int) interv.Call {
 		call.Subspaces = append(call.Subspaces, rows)
 	}
 	return call
-}
-
-func labels(list []int) *tensors.Tensor {
-	flat := make([]int32, len(list))
-	for i, label := range list {
-		flat[i] = int32(label)
-	}
-	return tensors.FromFlatDataAndDimensions(flat, len(flat))
 }

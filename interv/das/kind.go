@@ -209,16 +209,6 @@ func different(values []int) int {
 func differences(sources []*tensors.Tensor, values [][]int, rank int) ([]float32, error) {
 	width := sources[0].Shape().Dim(1)
 	var columns [][]float64
-	without := func(x []float64) { // leaves what is orthogonal to the columns; twice for accuracy
-		for range 2 {
-			for _, c := range columns {
-				along := product(x, c)
-				for d := range x {
-					x[d] -= along * c[d]
-				}
-			}
-		}
-	}
 	for v, source := range sources {
 		flat := tensors.MustCopyFlatData[float32](source)
 		all := make([]float64, width)
@@ -245,7 +235,7 @@ func differences(sources []*tensors.Tensor, values [][]int, rank int) ([]float32
 		for range rank {
 			var largest []float64
 			for _, class := range classes {
-				if without(class); largest == nil || product(class, class) > product(largest, largest) {
+				if orthogonal(class, columns); largest == nil || product(class, class) > product(largest, largest) {
 					largest = class
 				}
 			}
@@ -267,6 +257,18 @@ func differences(sources []*tensors.Tensor, values [][]int, rank int) ([]float32
 		}
 	}
 	return flat, nil
+}
+
+// orthogonal leaves of x what is orthogonal to orthonormal columns.
+func orthogonal(x []float64, columns [][]float64) {
+	for range 2 { // twice for accuracy
+		for _, c := range columns {
+			along := product(x, c)
+			for d := range x {
+				x[d] -= along * c[d]
+			}
+		}
+	}
 }
 
 func product(a, b []float64) (sum float64) {

@@ -50,18 +50,22 @@ func newPlaced(backend compute.Backend, model interv.Model, s *Search, place Pla
 		for i := range inputs {
 			picked[i] = Gather(in[len(names)+i], ExpandDims(in[len(in)-1], -1))
 		}
-		var seen *Node
+		var seen []*Node // of all positions at once, or step by step
 		tap := interv.NewTap(func(_ *interv.Tap, a interv.Activation) *Node {
 			if a.Site == place.Site {
-				seen = a.Value
+				value := a.Value
+				if value.Rank() == 2 {
+					value = ExpandDims(value, 1)
+				}
+				seen = append(seen, value)
 			}
 			return a.Value
 		})
 		model.Forward(nodes(names, in), nodes(inputs, picked), tap)
-		if seen == nil || seen.Rank() != 3 {
-			panic(&interv.Error{Where: place.String(), Axis: "announcement", Got: "none, or one of a step", Wanted: "[batch, positions, width]"})
+		if len(seen) == 0 || seen[0].Rank() != 3 {
+			panic(&interv.Error{Where: place.String(), Axis: "announcement", Got: "none, or one with heads", Wanted: "[batch, positions, width], or [batch, width] of each step"})
 		}
-		return seen
+		return Concatenate(seen, 1)
 	})
 	if err != nil {
 		return nil, err

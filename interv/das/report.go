@@ -56,12 +56,36 @@ type Report struct {
 	Result *Result `json:"-"` // what the search found
 }
 
-// Check searches, and measures the alignments and the controls. The untrained model has the shape of the other. Controls cost two more
-// searches. That subspaces of an untrained network can be aligned as well is what Sutter et al., "The Non-Linear Representation Dilemma: Is
+// Given is an alignment that no search has found, such as a probe's direction, which a report measures as a baseline at its place.
+type Given struct {
+	Name string // of its row: none of those above
+	Alignment
+}
+
+// check refuses what is not at a place of the search, or has the name of another row.
+func (g Given) check(backend compute.Backend, model interv.Model, s *Search, variables int) error {
+	names := []string{Found, Centred, Spread, Untrained, Drawn, Shuffled, All, None}
+	refuse := func(axis, got, wanted string) error {
+		return &interv.Error{Where: fmt.Sprintf("report, given %q", g.Name), Axis: axis, Got: got, Wanted: wanted}
+	}
+	switch {
+	case g.Name == "" || slices.Contains(names, g.Name):
+		return refuse("name", fmt.Sprintf("%q", g.Name), "one of its own, none of "+strings.Join(names, ", "))
+	case !slices.Contains(s.Places, g.Place):
+		return refuse("place", g.Place.String(), "a place of the search")
+	case len(g.Ranks) != variables:
+		return refuse("ranks", fmt.Sprintf("of %d variables", len(g.Ranks)), fmt.Sprintf("of %d", variables))
+	}
+	_, err := g.Intervenable(backend, model)
+	return interv.Within(fmt.Sprintf("report, given %q", g.Name), err)
+}
+
+// Check searches, and measures the alignments, those that are given, and the controls. The untrained model has the shape of the other. Controls
+// cost two more searches. That subspaces of an untrained network can be aligned as well is what Sutter et al., "The Non-Linear Representation Dilemma: Is
 // Causal Abstraction Enough for Mechanistic Interpretability?" (2025), warn of; linear maps make it harder, not impossible.
 //
 // With a checkpoint, each search has a file of its own, named after it.
-func Check(ctx context.Context, backend compute.Backend, model, untrained interv.Model, s Search, data Samples) (*Report, error) {
+func Check(ctx context.Context, backend compute.Backend, model, untrained interv.Model, s Search, data Samples, given ...Given) (*Report, error) {
 	if untrained == nil {
 		return nil, &interv.Error{Where: "report", Axis: "untrained network", Got: "none", Wanted: "one of the shape of the other"}
 	}
@@ -82,9 +106,18 @@ func Check(ctx context.Context, backend compute.Backend, model, untrained interv
 			r.Unchanged += 1 / float64(r.Examples)
 		}
 	}
-	same, shuffled := s, data.Train.shuffled(s.Seed)
+	same, shuffled, places := s, data.Train.shuffled(s.Seed), s.Places
 	if err := s.fill(model, data.Train, data.Held); err != nil {
 		return nil, err
+	}
+	given = slices.Clone(given)
+	for i := range given {
+		if at := slices.Index(places, given[i].Place); at >= 0 {
+			given[i].Place = s.Places[at] // whose position counts from the start
+		}
+		if err := given[i].check(backend, model, &s, len(test.Sources)); err != nil {
+			return nil, err
+		}
 	}
 	err := first(checkLabels(backend, model, "training examples", data.Train, data.Train.Labels), checkLabels(backend, model, "held-out examples", data.Held, data.Held.Labels),
 		checkLabels(backend, model, "test examples", test, append([][]int{test.Labels, test.BaseLabels}, test.SourceLabels...)...))
@@ -113,7 +146,7 @@ func Check(ctx context.Context, backend compute.Backend, model, untrained interv
 	for i, place := range s.Places {
 		at, err := newPlaced(backend, model, &s, place, data.Train, data.Held)
 		if err == nil {
-			err = r.at(ctx, at, data, shuffled, saved)
+			err = r.at(ctx, at, data, shuffled, saved, given)
 		}
 		if err == nil && i == 0 {
 			err = r.own(at, test)
@@ -134,7 +167,7 @@ func Check(ctx context.Context, backend compute.Backend, model, untrained interv
 }
 
 // at adds what is found at a place of the model, and its controls there.
-func (r *Report) at(ctx context.Context, p *placed, data Samples, shuffled Data, saved map[string]*checkpoint) error {
+func (r *Report) at(ctx context.Context, p *placed, data Samples, shuffled Data, saved map[string]*checkpoint, given []Given) error {
 	measured, err := p.read(data.Test)
 	if err != nil {
 		return err
@@ -147,6 +180,14 @@ func (r *Report) at(ctx context.Context, p *placed, data Samples, shuffled Data,
 	r.Result.Alignments = append(r.Result.Alignments, found...)
 	if err := r.add(p, Found, found, measured); err != nil {
 		return err
+	}
+	for _, g := range given {
+		if g.Place != p.place {
+			continue
+		}
+		if err := r.add(p, g.Name, []Alignment{g.Alignment}, measured); err != nil {
+			return err
+		}
 	}
 	controls := map[string]Kind{}
 	if kind.masks() {
@@ -215,8 +256,8 @@ func drawn(found []Alignment) (list []Alignment) {
 }
 
 // MustCheck is Check that panics on an error.
-func MustCheck(ctx context.Context, backend compute.Backend, model, untrained interv.Model, s Search, data Samples) *Report {
-	return must.Of(Check(ctx, backend, model, untrained, s, data))
+func MustCheck(ctx context.Context, backend compute.Backend, model, untrained interv.Model, s Search, data Samples, given ...Given) *Report {
+	return must.Of(Check(ctx, backend, model, untrained, s, data, given...))
 }
 
 // shuffled gives the examples the sources of others, and keeps the labels.
@@ -404,9 +445,9 @@ func (r *Report) warn() {
 		}
 		for _, control := range r.Rows {
 			same := control.Place == found.Place && (control.Rank == found.Rank || control.Rank == 0)
-			what := "control"
-			if control.Name == Spread || control.Name == Centred {
-				what = "baseline"
+			what := "baseline"
+			if slices.Contains([]string{Untrained, Drawn, Shuffled, None}, control.Name) {
+				what = "control"
 			}
 			switch {
 			case !same || control.Name == Found || control.Name == All:

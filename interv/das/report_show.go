@@ -75,15 +75,21 @@ func (r *Report) HTML() string {
 // dimensions and none, stands at each.
 func (r *Report) Frame() *plotting.Frame {
 	var ranks []int
+	names := []string{Found, Centred, Spread}
+	controls := []string{Untrained, Drawn, Shuffled, All, None}
 	for _, row := range r.Rows {
-		if row.Name == Found && !slices.Contains(ranks, row.Rank) {
+		given := !slices.Contains(names, row.Name) && !slices.Contains(controls, row.Name)
+		if given {
+			names = append(names, row.Name)
+		}
+		if (given || row.Name == Found) && !slices.Contains(ranks, row.Rank) {
 			ranks = append(ranks, row.Rank)
 		}
 	}
 	var places, whats, labels, order []string
 	var at []int
 	var accuracies, lows, highs []float64
-	for _, name := range []string{Found, Centred, Spread, Untrained, Drawn, Shuffled, All, None} {
+	for _, name := range append(names, controls...) {
 		for _, row := range r.Rows {
 			if row.Name != name {
 				continue

@@ -3,6 +3,7 @@ package das_test
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -40,9 +41,18 @@ func TestReports(t *testing.T) {
 	data := samples(p)
 	data.Train = withValues(data.Train)
 	s.Checkpoint = filepath.Join(t.TempDir(), "state.safetensors")
-	r, err := das.Check(t.Context(), engine, p.model, untrained, s, data)
+	last := das.Place{Site: interv.Site{Component: mlp.BlockInput}, Position: -1}
+	s.Places = []das.Place{last}
+	other := das.Given{Name: "by hand", Alignment: das.MustAlong(last, p.turn[width:2*width])} // of the other variable
+	r, err := das.Check(t.Context(), engine, p.model, untrained, s, data, other)
 	must(t, err)
-	found := find(t, r, das.Found)
+	found, given := find(t, r, das.Found), find(t, r, "by hand")
+	if alone := other.MustMeasure(engine, p.model, data.Test); given.Accuracy != alone || given.Rank != 1 || alone > 0.6 || !strings.Contains(r.Frame().String(), "by hand") {
+		t.Errorf("got %+v of another variable's direction in the report, and %g alone, wanted the same, about a quarter, and its name in the frame", given, alone)
+	}
+	if right := das.MustAlong(last, p.turn[:width]).MustMeasure(engine, p.model, data.Test); right != 1 {
+		t.Errorf("got %g along the true direction, wanted 1", right)
+	}
 	for _, name := range []string{das.Untrained, das.Drawn, das.Shuffled, das.None} {
 		if control := find(t, r, name); control.Accuracy > found.Accuracy-0.2 || control.High >= found.Low {
 			t.Errorf("%s: got %.3f beside %.3f of the alignment, wanted far less", name, control.Accuracy, found.Accuracy)
@@ -75,7 +85,7 @@ func TestReports(t *testing.T) {
 	}
 	_, err = r.Plot().Bytes()
 	must(t, err)
-	again, err := das.Check(t.Context(), engine, p.model, untrained, s, data) // from its three files
+	again, err := das.Check(t.Context(), engine, p.model, untrained, s, data, other) // from its three files
 	must(t, err)
 	text, err := json.Marshal(r)
 	must(t, err)
@@ -117,4 +127,54 @@ func TestReportsThatCannotBe(t *testing.T) {
 	data.Test.SourceLabels = nil
 	_, err = das.Check(t.Context(), engine, p.model, interv.Model(p.model), s, data)
 	wanted.Refusal(t, err, "test examples", "labels")
+	data = samples(p)
+	direction := das.MustAlong(in(mlp.BlockInput), p.turn[:width])
+	for _, c := range []struct {
+		name   string
+		change func(a *das.Alignment)
+		words  []string
+	}{
+		{das.Found, func(*das.Alignment) {}, []string{"name", "alignment", "one of its own"}},
+		{"probe", func(a *das.Alignment) { a.Place.Component = mlp.BlockOutput }, []string{`given "probe"`, "place", "a place of the search"}},
+		{"probe", func(a *das.Alignment) { *a = das.MustAlong(a.Place, p.turn[:width], p.turn[width:2*width]) }, []string{"ranks", "2 variables", "of 1"}},
+		{"probe", func(a *das.Alignment) {
+			a.Rotation = tensors.FromFlatDataAndDimensions(make([]float32, width), width, 1)
+		}, []string{`given "probe"`, "rotation"}},
+	} {
+		given := das.Given{Name: c.name, Alignment: direction}
+		c.change(&given.Alignment)
+		_, err := das.Check(t.Context(), engine, p.model, interv.Model(p.model), s, data, given)
+		wanted.Refusal(t, err, c.words...)
+	}
+}
+
+// Directions become orthonormal columns, the first as it was.
+func TestDirectionsAreMadeOrthonormal(t *testing.T) {
+	a := das.MustAlong(in(mlp.BlockInput), []float32{3, 0, 4}, []float32{1, 1, 0})
+	got := tensors.MustCopyFlatData[float32](a.Rotation) // [3, 2]
+	first, second := [3]float64{}, [3]float64{}
+	for d := range 3 {
+		first[d], second[d] = float64(got[2*d]), float64(got[2*d+1])
+	}
+	along, length := 0.0, 0.0
+	for d := range 3 {
+		along, length = along+first[d]*second[d], length+second[d]*second[d]
+	}
+	if first != [3]float64{float64(float32(0.6)), 0, float64(float32(0.8))} || math.Abs(along) > 1e-6 || math.Abs(length-1) > 1e-6 || !slices.Equal(a.Ranks, []int{1, 1}) {
+		t.Errorf("got %v, ranks %v", got, a.Ranks)
+	}
+	for _, c := range []struct {
+		directions [][]float32
+		words      []string
+	}{
+		{nil, []string{"directions", "none"}},
+		{[][]float32{{1, 2}, {1}}, []string{"direction 1", "got 1", "2, as the first has"}},
+		{[][]float32{{1, 2}, {2, 4}}, []string{"direction 1", "length"}},
+		{[][]float32{{0, 0}}, []string{"direction 0", "length"}},
+		{[][]float32{{float32(math.NaN()), 0}}, []string{"direction 0", "NaN"}},
+		{[][]float32{{float32(math.Inf(1)), 0}}, []string{"direction 0", "finite"}},
+	} {
+		_, err := das.Along(in(mlp.BlockInput), c.directions...)
+		wanted.Refusal(t, err, c.words...)
+	}
 }

@@ -3,13 +3,16 @@ package das
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/must"
 	"github.com/govene/govene/interv"
+	"github.com/govene/govene/interv/metric"
 	"github.com/govene/govene/plotting"
 )
 
@@ -88,10 +91,75 @@ func (r *Result) HeatMap() plotting.Plot {
 		plotting.Labels{Title: "Interchange intervention accuracy", Subtitle: "On held-out examples: the mean of all seeds, the least and the greatest"})
 }
 
+// Along is the alignment that gives each variable one direction at a place, such as a probe's: made of length 1, and orthogonal to those of
+// the variables before it. Directions of other lengths than the first, or of which nothing is left, are errors.
+func Along(place Place, directions ...[]float32) (Alignment, error) {
+	if len(directions) == 0 || len(directions[0]) == 0 {
+		return Alignment{}, &interv.Error{Where: place.String(), Axis: "directions", Got: "none", Wanted: "one for each variable"}
+	}
+	width := len(directions[0])
+	var columns [][]float64
+	flat := make([]float32, width*len(directions))
+	for v, direction := range directions {
+		where := fmt.Sprintf("direction %d at %s", v, place)
+		if len(direction) != width {
+			return Alignment{}, &interv.Error{Where: where, Axis: "numbers", Got: fmt.Sprint(len(direction)), Wanted: fmt.Sprintf("%d, as the first has", width)}
+		}
+		column := make([]float64, width)
+		for d, x := range direction {
+			column[d] = float64(x)
+		}
+		before := product(column, column)
+		orthogonal(column, columns)
+		left := product(column, column)
+		if !(left > 1e-10*before) || math.IsInf(before, 0) {
+			return Alignment{}, &interv.Error{Where: where, Axis: "length", Got: fmt.Sprintf("%g of %g without what the directions before it have", math.Sqrt(left), math.Sqrt(before)),
+				Wanted: "more, and finite numbers"}
+		}
+		for d := range column {
+			column[d] /= math.Sqrt(left)
+			flat[d*len(directions)+v] = float32(column[d])
+		}
+		columns = append(columns, column)
+	}
+	return Alignment{Place: place, Rank: 1, Ranks: slices.Repeat([]int{1}, len(directions)),
+		Rotation: tensors.FromFlatDataAndDimensions(flat, width, len(directions))}, nil
+}
+
+// MustAlong is Along that panics on an error.
+func MustAlong(place Place, directions ...[]float32) Alignment {
+	return must.Of(Along(place, directions...))
+}
+
+// Measure is the interchange intervention accuracy of the alignment on examples: the share whose label the model gives.
+func (a Alignment) Measure(backend compute.Backend, model interv.Model, d Data) (float64, error) {
+	iv, err := a.Intervenable(backend, model)
+	if err != nil {
+		return 0, err
+	}
+	call := a.Call(d)
+	call.Metrics = []interv.Measure{{Metric: metric.Accuracy{Labels: d.Labels}}}
+	result, err := iv.Run(call)
+	if err != nil {
+		return 0, err
+	}
+	right, err := result.Metric("accuracy")
+	sum := 0.0
+	for _, one := range right {
+		sum += one
+	}
+	return sum / float64(len(right)), err
+}
+
+// MustMeasure is Measure that panics on an error.
+func (a Alignment) MustMeasure(backend compute.Backend, model interv.Model, d Data) float64 {
+	return must.Of(a.Measure(backend, model, d))
+}
+
 // Intervenable is the alignment as interventions on a model, one for each variable, which are saved and loaded as any: linked, each with its
 // own columns of one rotation. An alignment in which a variable has no dimension is refused.
 func (a Alignment) Intervenable(backend compute.Backend, model interv.Model) (*interv.Intervenable, error) {
-	r := interv.Representation{Layer: a.Place.Layer, Component: a.Place.Component, Unit: interv.Position, Link: "alignment"}
+	r := interv.Representation{Layer: a.Place.Layer, Component: a.Place.Component, Link: "alignment"}
 	columns := 0
 	for v, rank := range a.Ranks {
 		if rank < 1 {

@@ -60,6 +60,12 @@ func intervened(model interv.Model, weights, inputs interv.Nodes, place Place, r
 		if a.Site != place.Site {
 			return a.Value
 		}
+		if a.Value.Rank() == 2 && a.Value.Shape().Dim(0) == count*batch { // a step, of which only one is edited
+			if a.Offset != place.Position {
+				return a.Value
+			}
+			return Squeeze(SliceAxis(value, 1, AxisElem(place.Position)), 1)
+		}
 		if !a.Value.Shape().Equal(value.Shape()) {
 			panic(&interv.Error{Where: place.String(), Axis: "shape announced by the model", Got: a.Value.Shape().String(), Wanted: value.Shape().String()})
 		}

@@ -13,7 +13,7 @@ import (
 // Config describes a model; it decides the names and shapes of all weights. Its JSON form is that of pyvene's MLPConfig, under whose
 // names the fields are given below.
 type Config struct {
-	Layers        int        // n_layer: blocks on one another
+	Layers        int        // n_layer: blocks on one another; 0 for the head alone, a linear classifier such as a probe
 	Width         int        // h_dim: width of the inputs and of every block
 	Classes       int        // num_classes: of the output; 0 means 2
 	Activation    Activation // activation_function; empty means Gelu
@@ -30,11 +30,11 @@ func (c *Config) validate() error {
 		c.Activation = Gelu
 	}
 	for _, s := range []struct {
-		name string
-		size int
-	}{{"Layers", c.Layers}, {"Width", c.Width}, {"Classes", c.Classes}} {
-		if s.size < 1 {
-			return &interv.Error{Where: "mlp.Config", Axis: s.name, Got: fmt.Sprint(s.size), Wanted: "at least 1"}
+		name        string
+		size, least int
+	}{{"Layers", c.Layers, 0}, {"Width", c.Width, 1}, {"Classes", c.Classes, 1}} {
+		if s.size < s.least {
+			return &interv.Error{Where: "mlp.Config", Axis: s.name, Got: fmt.Sprint(s.size), Wanted: fmt.Sprint("at least ", s.least)}
 		}
 	}
 	if !slices.Contains(activation.All, c.Activation) {

@@ -20,7 +20,7 @@ func TestRefusals(t *testing.T) {
 		config mlp.Config
 		words  []string
 	}{
-		{mlp.Config{Width: 2}, []string{"Layers", "at least 1"}},
+		{mlp.Config{Layers: -1, Width: 2}, []string{"Layers", "at least 0"}},
 		{mlp.Config{Layers: 1}, []string{"Width"}},
 		{mlp.Config{Layers: 1, Width: 2, Classes: -1}, []string{"Classes", "-1"}},
 		{mlp.Config{Layers: 1, Width: 2, Activation: "geluu"}, []string{"Activation", `did you mean "gelu"?`}},
@@ -101,6 +101,26 @@ func TestInitialWeights(t *testing.T) {
 	if largest > 0.25 || largest < 0.24 {
 		t.Errorf("largest weight %g, wanted nearly 0.25", largest)
 	}
+}
+
+// Without layers a model is its head: a linear classifier, which has no sites.
+func TestWithoutLayersItIsLinear(t *testing.T) {
+	model := mlp.MustNewClassifier(mlp.Config{Width: 3}, 1)
+	x := []float32{1, -2, 3}
+	got := tensors.MustCopyFlatData[float32](interv.MustNew(engine, model, interv.Config{}).MustForward(
+		interv.Inputs{interv.InputsEmbeds: tensors.FromFlatDataAndDimensions(x, 1, 1, 3)}))
+	weight, bias := tensors.MustCopyFlatData[float32](model.Weights().Tensor("score.weight")), tensors.MustCopyFlatData[float32](model.Weights().Tensor("score.bias"))
+	for class := range 2 {
+		want := bias[class]
+		for d := range x {
+			want += weight[3*class+d] * x[d]
+		}
+		if math.Abs(float64(got[class]-want)) > 1e-6 {
+			t.Errorf("class %d: got %g, wanted %g", class, got[class], want)
+		}
+	}
+	_, err := interv.New(engine, model, interv.Single(0, mlp.BlockOutput, interv.Vanilla{}))
+	wanted.Refusal(t, err, "block_output", "mlp classifier")
 }
 
 func FuzzConfig(f *testing.F) {

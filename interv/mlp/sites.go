@@ -10,9 +10,12 @@ const (
 	BlockOutput      interv.Component = "block_output" // equal to MLPActivation, unless edited: the next layer's input
 )
 
-// Catalogue lists the sites of a model with this config: all components in every layer, [batch, positions, d].
+// Catalogue lists the sites of a model with this config: all components in every layer, [batch, positions, d]. Without layers there are none.
 func (c Config) Catalogue() interv.Catalogue {
 	catalogue := interv.Catalogue{Model: "mlp classifier"}
+	if c.Layers == 0 {
+		return catalogue
+	}
 	for _, module := range []struct{ component, input interv.Component }{
 		{BlockInput, ""}, {MLPPreactivation, ""}, {MLPActivation, MLPPreactivation}, {BlockOutput, BlockInput},
 	} {

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 
+	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/support/exceptions"
 
 	"github.com/govene/govene/internal/host"
+	"github.com/govene/govene/internal/must"
 	"github.com/govene/govene/interv"
 )
 
@@ -23,6 +25,15 @@ func Fresh(seed uint64, draw func(random *rand.Rand) (interv.Call, error)) Strea
 // Always is a stream of one batch: all examples at each step.
 func Always(call interv.Call) Stream {
 	return func(int) (interv.Call, error) { return call, nil }
+}
+
+// Labels are classes as the labels of a call, under the name [Label], int32 [examples].
+func Labels(classes []int) interv.Inputs {
+	flat := make([]int32, len(classes))
+	for i, class := range classes {
+		flat[i] = int32(class)
+	}
+	return interv.Inputs{Label: tensors.FromFlatDataAndDimensions(flat, len(flat))}
 }
 
 // Epochs is a stream that goes through examples again and again, in batches, each time in another order, which follows from the seed. What
@@ -59,4 +70,9 @@ func Epochs(inputs, labels interv.Inputs, batch int, seed uint64) (Stream, error
 		err := exceptions.TryCatch[error](func() { call.Base, call.Labels = host.Examples(inputs, rows), host.Examples(labels, rows) })
 		return call, err
 	}, nil
+}
+
+// MustEpochs is Epochs that panics on an error.
+func MustEpochs(inputs, labels interv.Inputs, batch int, seed uint64) Stream {
+	return must.Of(Epochs(inputs, labels, batch, seed))
 }
