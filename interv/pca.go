@@ -1,16 +1,15 @@
 package interv
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"slices"
 
 	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/eigen"
 	"github.com/govene/govene/internal/host"
 )
 
@@ -93,31 +92,12 @@ func FitPCA(activations *tensors.Tensor, components int) (map[string]*tensors.Te
 			return nil, err
 		}
 	}
-	vectors, err := eigenvectors(covariance(x, width), width)
+	vectors, err := eigen.Vectors(eigen.Covariance(x, width), width)
 	if err != nil {
 		return nil, Within(where, err)
 	}
 	fitted["components"] = host.Tensor(vectors[:components*width], dtypes.Float32, components, width)
 	return fitted, nil
-}
-
-// covariance of the columns of x, [rows, width], whose means are 0: xᵀx / rows.
-func covariance(x []float64, width int) []float64 {
-	product := make([]float64, width*width)
-	rows := float64(len(x) / width)
-	for vector := range slices.Chunk(x, width) {
-		for i, a := range vector {
-			for j, b := range vector[:i+1] {
-				product[i*width+j] += a * b / rows
-			}
-		}
-	}
-	for i := range width {
-		for j := range i {
-			product[j*width+i] = product[i*width+j]
-		}
-	}
-	return product
 }
 
 // standardize subtracts from each column of x, [rows, width], its mean and divides by its standard deviation, or by 1 if that is as good as
@@ -143,65 +123,6 @@ func standardize(x []float64, width int) (mean, std []float64) {
 		x[i] = (x[i] - mean[i%width]) / std[i%width]
 	}
 	return mean, std
-}
-
-// eigenvectors of a symmetric matrix [n, n], as rows, those of the largest eigenvalues first: cyclic Jacobi rotations (Golub and Van
-// Loan, "Matrix Computations", 2013, section 8.5), until what is off the diagonal is rounding. A dozen sweeps are many.
-func eigenvectors(matrix []float64, n int) ([]float64, error) {
-	const sweeps = 100
-	vectors := make([]float64, n*n)
-	norm := 0.0
-	for i := range n {
-		vectors[i*n+i] = 1
-		for j := range n {
-			norm += matrix[i*n+j] * matrix[i*n+j]
-		}
-	}
-	for off, sweep := math.Inf(1), 0; !(off <= 1e-24*norm); sweep++ {
-		if sweep == sweeps {
-			return nil, &Error{Axis: "eigenvectors", Got: fmt.Sprintf("%g of the norm off the diagonal after %d sweeps", math.Sqrt(off/norm), sweep), Wanted: "1e-12"}
-		}
-		off = 0
-		for p := range n {
-			for q := p + 1; q < n; q++ {
-				off += 2 * matrix[p*n+q] * matrix[p*n+q]
-				rotate(matrix, vectors, n, p, q)
-			}
-		}
-	}
-	order := Range(0, n)
-	slices.SortStableFunc(order, func(a, b int) int { return -cmp.Compare(matrix[a*n+a], matrix[b*n+b]) })
-	sorted := make([]float64, 0, n*n)
-	for _, i := range order {
-		row := vectors[i*n : (i+1)*n]
-		largest := slices.MaxFunc(row, func(a, b float64) int { return cmp.Compare(math.Abs(a), math.Abs(b)) })
-		for _, value := range row {
-			sorted = append(sorted, math.Copysign(1, largest)*value)
-		}
-	}
-	return sorted, nil
-}
-
-// rotate makes the entry p, q of a symmetric matrix 0 by a rotation of these two axes, and rotates the rows of vectors along.
-func rotate(matrix, vectors []float64, n, p, q int) {
-	apq := matrix[p*n+q]
-	if apq == 0 {
-		return
-	}
-	tau := (matrix[q*n+q] - matrix[p*n+p]) / (2 * apq)
-	t := math.Copysign(1, tau) / (math.Abs(tau) + math.Sqrt(1+tau*tau))
-	c := 1 / math.Sqrt(1+t*t)
-	s := t * c
-	for k := range n {
-		a, b := matrix[k*n+p], matrix[k*n+q]
-		matrix[k*n+p], matrix[k*n+q] = c*a-s*b, s*a+c*b
-	}
-	for k := range n {
-		a, b := matrix[p*n+k], matrix[q*n+k]
-		matrix[p*n+k], matrix[q*n+k] = c*a-s*b, s*a+c*b
-		a, b = vectors[p*n+k], vectors[q*n+k]
-		vectors[p*n+k], vectors[q*n+k] = c*a-s*b, s*a+c*b
-	}
 }
 
 func init() { Register(PCARotatedSpace{}) }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/eigen"
 	"github.com/govene/govene/interv"
 )
 
@@ -110,7 +111,7 @@ func (p *placed) columns(s start) ([]float32, error) {
 		}
 		return identity, nil
 	case Principal:
-		return directions(p.train.base, p.place.Position, size), nil
+		return directions(p.train.base, p.place.Position, size)
 	case Means:
 		rank := s.rank
 		for _, values := range p.values {
@@ -123,18 +124,30 @@ func (p *placed) columns(s start) ([]float32, error) {
 	return tensors.MustCopyFlatData[float32](interv.RandomOrthonormal(p.width, size, rand.New(rand.NewPCG(uint64(s.seed), uint64(s.rank))))), nil
 }
 
-// directions are the principal directions of activations [examples, positions, width] at a position, [width, count]. They are eigenvectors of
-// the covariance itself, not of standardized activations.
-func directions(base *tensors.Tensor, position, count int) []float32 {
+// directions are the principal directions of activations [examples, positions, width] at a position, those of most variance first, [width,
+// count]. They are eigenvectors of the covariance itself, not of standardized activations.
+func directions(base *tensors.Tensor, position, count int) ([]float32, error) {
 	examples, positions, width := base.Shape().Dim(0), base.Shape().Dim(1), base.Shape().Dim(2)
 	flat := tensors.MustCopyFlatData[float32](base)
-	rows := make([]float64, 0, examples*width)
+	rows, mean := make([]float64, 0, examples*width), make([]float64, width)
 	for i := range examples {
-		for _, value := range flat[(i*positions+position)*width : (i*positions+position+1)*width] {
+		for d, value := range flat[(i*positions+position)*width : (i*positions+position+1)*width] {
 			rows = append(rows, float64(value))
+			mean[d] += float64(value) / float64(examples)
 		}
 	}
-	return principal(rows, examples, width, count)
+	for i := range rows {
+		rows[i] -= mean[i%width]
+	}
+	vectors, err := eigen.Vectors(eigen.Covariance(rows, width), width)
+	if err != nil {
+		return nil, err
+	}
+	columns := make([]float32, width*count)
+	for i := range columns {
+		columns[i] = float32(vectors[i%count*width+i/count])
+	}
+	return columns, nil
 }
 
 // exchanged is the share of dimensions that alignment i takes from sources.
