@@ -76,13 +76,29 @@ type patched struct {
 	ReadAt      [][]int         `json:"read_at,omitempty"`
 }
 
+// planned is an attribution or paths that have been checked, and what says what running them will do.
+type planned struct {
+	explain func() string
+	run     func() (*sweep.Result, error)
+}
+
 // effects are what the job's attribution estimates or its paths measure.
 func (j *job) effects(c *call, part string) (*sweep.Result, error) {
-	text, run := j.Attribution, j.attribute
-	if part == "paths" {
-		text, run = j.Paths, j.patchPaths
+	p, err := j.planEffects(c, part)
+	if err != nil {
+		return nil, err
 	}
-	within := func(err error) (*sweep.Result, error) { return nil, interv.Within(j.path+", "+part, err) }
+	result, err := p.run()
+	return result, interv.Within(j.path, err)
+}
+
+// planEffects checks a part of the job, an attribution or paths.
+func (j *job) planEffects(c *call, part string) (*planned, error) {
+	text, plan := j.Attribution, j.planAttribution
+	if part == "paths" {
+		text, plan = j.Paths, j.planPaths
+	}
+	within := func(err error) (*planned, error) { return nil, interv.Within(j.path+", "+part, err) }
 	if text == nil {
 		return within(&interv.Error{Got: "none", Wanted: "one: the job is for govene " + j.command()})
 	}
@@ -93,11 +109,11 @@ func (j *job) effects(c *call, part string) (*sweep.Result, error) {
 	if text, err = j.words(text); err != nil {
 		return within(err)
 	}
-	result, err := run(c, text, base, source)
-	return result, interv.Within(j.path, err)
+	p, err := plan(c, text, base, source)
+	return p, interv.Within(j.path, err)
 }
 
-func (j *job) attribute(c *call, text json.RawMessage, base, source interv.Inputs) (*sweep.Result, error) {
+func (j *job) planAttribution(c *call, text json.RawMessage, base, source interv.Inputs) (*planned, error) {
 	var file attributed
 	if err := strict.Unmarshal(text, &file); err != nil {
 		return nil, interv.Within("attribution", err)
@@ -130,14 +146,20 @@ func (j *job) attribute(c *call, text json.RawMessage, base, source interv.Input
 			a.Sites = append(a.Sites, interv.Site{Layer: layer, Component: component})
 		}
 	}
-	result, err := attribution.Run(c, engine, model, a)
+	plan, err := a.Plan(engine, model)
 	if err != nil {
 		return nil, err
 	}
-	return result.Sweep(file.Positions)
+	return &planned{plan.Explain, func() (*sweep.Result, error) {
+		result, err := plan.Run(c)
+		if err != nil {
+			return nil, err
+		}
+		return result.Sweep(file.Positions)
+	}}, nil
 }
 
-func (j *job) patchPaths(c *call, text json.RawMessage, base, source interv.Inputs) (*sweep.Result, error) {
+func (j *job) planPaths(c *call, text json.RawMessage, base, source interv.Inputs) (*planned, error) {
 	var file patched
 	if err := strict.Unmarshal(text, &file); err != nil {
 		return nil, interv.Within("paths", err)
@@ -154,7 +176,11 @@ func (j *job) patchPaths(c *call, text json.RawMessage, base, source interv.Inpu
 	for _, r := range file.Receivers {
 		p.Receivers = append(p.Receivers, paths.Receiver{Layer: r.Layer, Component: r.Component, Heads: r.Heads})
 	}
-	return paths.Run(c, engine, model, p)
+	plan, err := p.Plan(engine, model)
+	if err != nil {
+		return nil, err
+	}
+	return &planned{plan.Explain, func() (*sweep.Result, error) { return plan.Run(c) }}, nil
 }
 
 // readMetric is the metric of a job's part; none is an error.

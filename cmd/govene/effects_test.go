@@ -55,10 +55,11 @@ func TestAttributeAndPaths(t *testing.T) {
 		command string
 		rows    int
 		has     string
+		plan    string // of what explain says
 	}{
-		"a":     {"attribute", 2 * (2*2 + 2*3*2), "mlp_output,0,Italy/Spain,all,all,0,1.0,0,"},
-		"steps": {"attribute", 2 * 5, "block_output,1,4,"},
-		"p":     {"paths", 2 * 3, "head_attention_value_output,0,all,2,"},
+		"a":     {"attribute", 2 * (2*2 + 2*3*2), "mlp_output,0,Italy/Spain,all,all,0,1.0,0,", "1 more program: attention's scores, runs 3 times"},
+		"steps": {"attribute", 2 * 5, "block_output,1,4,", "runs 5 times: base and source, and 3 steps along layer 0 embedding"},
+		"p":     {"paths", 2 * 3, "head_attention_value_output,0,all,2,", "3 senders × 2 pairs = 6 paths, each read by logit_difference\n  into layer 1 head_query_output, heads [0]"},
 	} {
 		job := path(name + ".json")
 		out := succeed(t, c.command, job, "--plot", path(name+".svg"))
@@ -79,7 +80,9 @@ func TestAttributeAndPaths(t *testing.T) {
 		for _, other := range []string{map[string]string{"attribute": "paths", "paths": "attribute"}[c.command], "sweep", "run"} {
 			fail(t, failed, "for govene "+c.command, other, job)
 		}
-		fail(t, failed, "nothing to lay out", "explain", job)
+		if text := succeed(t, "explain", job); !strings.Contains(text, c.plan) {
+			t.Errorf("explain says %q, wanted %q", text, c.plan)
+		}
 	}
 }
 

@@ -1,7 +1,7 @@
 // Govene runs, explains, verifies and merges the jobs that files describe: sweeps of patches, attributions, path patching, searches for
 // alignments, and single calls.
 //
-//	govene explain JOB.json         what a sweep, a call or a search will do, before anything is compiled
+//	govene explain JOB.json         what a job will do, before anything is compiled
 //	govene sweep JOB.json           runs a sweep: results, tables and a map; goes on where it was ended
 //	govene merge PART.json...       puts the parts of a sweep together that several machines have done
 //	govene attribute JOB.json       estimates from gradients what patches would change

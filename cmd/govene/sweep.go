@@ -1,12 +1,12 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"strconv"
 	"time"
 
-	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/sweep"
 )
 
@@ -121,7 +121,7 @@ func parseShard(text string) (part sweep.Part, err error) {
 	return part, nil
 }
 
-var explainCommand = command{name: "explain", arguments: "JOB.json", does: "says what a sweep, a call or a search will do, before anything is compiled", do: func(c *call) error {
+var explainCommand = command{name: "explain", arguments: "JOB.json", does: "says what a job will do, before anything is compiled", do: func(c *call) error {
 	memory := c.memory()
 	if err := c.parse(1); err != nil {
 		return err
@@ -136,8 +136,14 @@ var explainCommand = command{name: "explain", arguments: "JOB.json", does: "says
 	if j.Config != nil {
 		return j.explainCall(c)
 	}
-	if j.Sweep == nil {
-		return interv.Within(j.path, &interv.Error{Axis: "explain", Got: "a job for govene " + j.command(), Wanted: "a sweep, a call or a search: there is nothing to lay out"})
+	for part, text := range map[string]json.RawMessage{"attribution": j.Attribution, "paths": j.Paths} {
+		if text != nil {
+			plan, err := j.planEffects(c, part)
+			if err == nil {
+				fmt.Fprint(c.out, plan.explain())
+			}
+			return err
+		}
 	}
 	plan, err := j.plan(memory.set)
 	if err == nil {

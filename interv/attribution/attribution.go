@@ -127,6 +127,13 @@ func (p *Plan) Run(ctx context.Context) (*Result, error) {
 	return r, interv.Within("attribution", err)
 }
 
+// Explain says what running the plan will do: pairs and sites, programs and how many times they run, about how many operations that is, and the
+// memory besides the weights.
+func (p *Plan) Explain() string { return p.job.explain() }
+
+// String is what Explain says.
+func (p *Plan) String() string { return p.Explain() }
+
 // Stats tells what has been compiled and run, by this plan and those that share its programs.
 func (p *Plan) Stats() interv.Stats {
 	stats := p.job.iv.Stats()

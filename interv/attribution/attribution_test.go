@@ -218,6 +218,46 @@ func dropped(t *testing.T, m *transformer.Model, layers []int, drop ...interv.Co
 	}
 }
 
+// What a plan says it will do is what it does.
+func TestPlansSayWhatTheyDo(t *testing.T) {
+	m := model(t, 2)
+	sites := sitesOf(m, transformer.HeadQueryOutput)
+	for says, a := range map[string]attribution.Attribution{
+		"1 program: all pairs at once, forward and backward, runs 5 times: base and source, and 3 steps along layer 0 embedding": {Steps: 3,
+			Along: interv.Site{Component: transformer.Embedding}},
+		"1 program: all pairs at once, forward and backward, runs 4 times: base and source, and 2 layers of which something is dropped": {
+			Drop: []interv.Component{transformer.MLPOutput}},
+		"1 more program: attention's scores, runs 3 times: as they are, with the source's queries, and with its keys": {Softmax: true},
+	} {
+		a.Base, a.Source, a.Measure, a.Sites = base, source, differ, sites
+		plan, err := a.Plan(engine, m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := plan.Explain()
+		if !strings.Contains(got, "2 sites, 24 units in each of 2 pairs, by logit_difference\n") || !strings.Contains(got, says) || !strings.Contains(got, "MiB besides the weights") {
+			t.Errorf("%q is not in %s", says, got)
+		}
+		if engine.Name() == "xla" {
+			continue // compiles for seconds
+		}
+		if _, err := plan.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		stats, programs, runs := plan.Stats(), 0, 0
+		for _, line := range strings.Split(got, "\n") {
+			var times int
+			if i := strings.Index(line, "runs "); i > 0 {
+				fmt.Sscanf(line[i:], "runs %d times", &times)
+				runs, programs = runs+times, programs+1
+			}
+		}
+		if stats.Calls != runs || stats.Programs != programs {
+			t.Errorf("%v after %s", stats, got)
+		}
+	}
+}
+
 func TestOneProgramServesAll(t *testing.T) {
 	m := model(t, 2)
 	result := attribution.MustRun(engine, m, attribution.Attribution{Base: base, Source: source, Measure: differ, Sites: sitesOf(m, transformer.MLPOutput, transformer.HeadAttentionValueOutput)})

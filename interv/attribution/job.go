@@ -25,7 +25,8 @@ type job struct {
 	gradients *interv.Gradients
 	reads     []interv.Sites // what each representation reads
 	gates     []interv.Site
-	softmax   *softmax // nil unless Softmax
+	at        []interv.Site // where gradients are taken: Sites, and what else they need
+	softmax   *softmax      // nil unless Softmax
 }
 
 func (a Attribution) check(backend compute.Backend, model interv.Model) (*job, error) {
@@ -89,21 +90,21 @@ func (a Attribution) check(backend compute.Backend, model interv.Model) (*job, e
 	if j.iv, err = interv.New(backend, model, config); err != nil {
 		return nil, err
 	}
-	at := slices.Clone(a.Sites)
-	if a.Steps > 1 && !slices.Contains(at, a.Along) {
-		at = append(at, a.Along)
+	j.at = slices.Clone(a.Sites)
+	if a.Steps > 1 && !slices.Contains(j.at, a.Along) {
+		j.at = append(j.at, a.Along)
 	}
 	if a.Softmax {
 		if j.softmax, err = newSoftmax(backend, model, a.Sites); err != nil {
 			return nil, interv.Within("softmax", err)
 		}
 		for _, site := range j.softmax.reads() {
-			if !slices.Contains(at, site) {
-				at = append(at, site)
+			if !slices.Contains(j.at, site) {
+				j.at = append(j.at, site)
 			}
 		}
 	}
-	j.gradients = j.iv.GradientOf(a.Measure).At(at...)
+	j.gradients = j.iv.GradientOf(a.Measure).At(j.at...)
 	return j, nil
 }
 

@@ -16,5 +16,9 @@ func RunInBatches(backend compute.Backend, model interv.Model, p Paths) (*sweep.
 		return nil, err
 	}
 	j.inBatches = true
-	return j.run(context.Background())
+	plan, err := j.plan()
+	if err != nil {
+		return nil, err
+	}
+	return plan.Run(context.Background())
 }

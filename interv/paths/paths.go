@@ -79,12 +79,11 @@ func (r Receiver) site() interv.Site { return interv.Site{Layer: r.Layer, Compon
 
 // Run patches all paths. The cells of the result are the senders. Cancelled by its context, it returns an error alone.
 func Run(ctx context.Context, backend compute.Backend, model interv.Model, p Paths) (*sweep.Result, error) {
-	j, err := p.check(backend, model)
+	plan, err := p.Plan(backend, model)
 	if err != nil {
-		return nil, interv.Within("paths", err)
+		return nil, err
 	}
-	result, err := j.run(ctx)
-	return result, interv.Within("paths", err)
+	return plan.Run(ctx)
 }
 
 // MustRun is Run, never cancelled, that panics on an error.

@@ -275,6 +275,33 @@ func TestPlansAgree(t *testing.T) {
 	}
 }
 
+// What a plan says it will do is what it does: programs, and runs of the model in each.
+func TestPlansSayWhatTheyDo(t *testing.T) {
+	skipLong(t, true)
+	p := asked()
+	p.Receivers = []paths.Receiver{{Layer: 1, Component: transformer.HeadKeyOutput, Heads: []int{1}}, {Layer: 2, Component: transformer.MLPInput}}
+	plan, err := p.Plan(engine, model(t, "gpt2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// 9 heads in 2 pairs, and rows for all of these: both pairs' clean runs are 3 blocks; one chunk runs layers 0 to 2 from the senders to the receivers,
+	// and 1 from the lowest receiver on, before the finish.
+	says := plan.Explain()
+	for _, words := range []string{"9 senders × 2 pairs = 18 paths, each read by logit_difference", "  into layer 1 head_key_output, heads [1]\n  into layer 2 mlp_input\n",
+		"whole blocks run 4 times, parts of them 3 times, the finish 2 times", "MiB besides the weights"} {
+		if !strings.Contains(says, words) {
+			t.Errorf("%q is not in %s", words, says)
+		}
+	}
+	result, err := plan.Run(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if words := fmt.Sprintf("\n%d programs", result.Stats.Programs); !strings.Contains(says, words) {
+		t.Errorf("%q is not in %s", words, says)
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	m := model(t, "gpt2")
 	for name, c := range map[string]struct {

@@ -129,23 +129,39 @@ func (s *stack) compile() (err error) {
 	}
 	ofKinds := func(name string, in func(layer int) bool, build func(b *programs.Builder, kind int) []*Node) map[int]*programs.Program {
 		kinds := map[int]*programs.Program{}
-		for layer := range s.layers {
-			if kind := s.blocks.Kind(layer); in(layer) && kinds[kind] == nil {
-				kinds[kind] = compile(fmt.Sprintf("%s %d", name, kind), func(b *programs.Builder) []*Node { return build(b, kind) })
-			}
+		for _, kind := range s.kinds(in) {
+			kinds[kind] = compile(fmt.Sprintf("%s %d", name, kind), func(b *programs.Builder) []*Node { return build(b, kind) })
 		}
 		return kinds
 	}
 	s.embed = compile("embedding", s.buildEmbedding)
-	s.block = ofKinds("block", func(int) bool { return true }, s.buildBlock)
+	s.block = ofKinds("block", s.isBlock, s.buildBlock)
 	first := func(sends, receives bool) func(b *programs.Builder, kind int) []*Node {
 		return func(b *programs.Builder, kind int) []*Node { return s.buildFirst(b, kind, sends, receives) }
 	}
-	s.send = ofKinds("sender", func(layer int) bool { return s.sendsIn[layer] && !s.receivesIn[layer] }, first(true, false))
-	s.carry = ofKinds("between", func(layer int) bool { return layer > s.lowest && layer <= s.through && !s.receivesIn[layer] }, first(false, false))
-	s.receive = ofKinds("receiver", func(layer int) bool { return s.receivesIn[layer] }, first(true, true))
+	s.send = ofKinds("sender", s.sendsAlone, first(true, false))
+	s.carry = ofKinds("between", s.carries, first(false, false))
+	s.receive = ofKinds("receiver", s.receives, first(true, true))
 	s.finish = compile("finish", s.buildFinish)
 	return err
+}
+
+// What programs there are, by the layers that they serve: all; those that send and do not receive; those in between; those that receive.
+func (s *stack) isBlock(int) bool          { return true }
+func (s *stack) sendsAlone(layer int) bool { return s.sendsIn[layer] && !s.receivesIn[layer] }
+func (s *stack) carries(layer int) bool {
+	return layer > s.lowest && layer <= s.through && !s.receivesIn[layer]
+}
+func (s *stack) receives(layer int) bool { return s.receivesIn[layer] }
+
+// kinds are the kinds of some layers, each once.
+func (s *stack) kinds(in func(layer int) bool) (kinds []int) {
+	for layer := range s.layers {
+		if kind := s.blocks.Kind(layer); in(layer) && !slices.Contains(kinds, kind) {
+			kinds = append(kinds, kind)
+		}
+	}
+	return kinds
 }
 
 // programs are those that have been built.

@@ -9,6 +9,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/estimate"
 	"github.com/govene/govene/internal/programs"
 	"github.com/govene/govene/interv"
 )
@@ -149,15 +150,7 @@ func (p *packed) announced() error {
 
 // measure is what things cost, by multiplications.
 func (p *packed) measure() costs {
-	size := func(names []string) (size float64) {
-		for _, name := range names {
-			if t := p.model.Weights().Tensor(name); t.Rank() > 1 {
-				size += float64(t.Size())
-			}
-		}
-		return size
-	}
-	block := size(p.blocks.BlockWeights(p.blocks.Blocks() - 1))
+	block := estimate.Multiplications(p.model.Weights(), p.blocks.BlockWeights(p.blocks.Blocks()-1))
 	keys, values := p.blocks.KeyShapes(0, 1, 1)
 	d := float64(p.stream.Dim(-1))
 	before := float64(keys.Size()+values.Size()) * d / block

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/govene/govene/internal/estimate"
 )
 
 // Explain says what running the plan will do: cells and runs, the way that is taken and why, programs, what one holds and how many times
@@ -43,7 +45,7 @@ func (b *batched) explain(w *strings.Builder, why string) {
 }
 
 func (j *job) explainMemory(w *strings.Builder, bytes int) {
-	fmt.Fprintf(w, "about %.0f MiB besides the weights", float64(bytes)/(1<<20))
+	fmt.Fprint(w, estimate.Memory(bytes))
 	if j.Memory > 0 {
 		fmt.Fprintf(w, ", of %v allowed", j.Memory)
 	}

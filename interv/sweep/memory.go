@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/govene/govene/internal/estimate"
 	"github.com/govene/govene/interv"
 )
 
@@ -57,14 +58,6 @@ func (j *job) tooSmall(needed int) error {
 	return &interv.Error{Axis: "memory", Got: j.Memory.String(), Wanted: fmt.Sprintf("at least %v, for one cell at a time", Bytes(needed+MiB-1)/MiB*MiB)}
 }
 
-// ofBlock is about how many numbers a model's block computes in so many columns of sequences of some length.
-func (j *job) ofBlock(columns, length int) (numbers int) {
-	for _, sites := range j.model.Catalogue().Sites {
-		numbers += columns * max(1, sites.Heads) * max(sites.Width, 2*length)
-	}
-	return numbers
-}
-
 // bytes is about how much memory a layout takes besides weights: the clean runs of a group and one block of a chunk.
 func (p *packed) bytes(l layout) int {
 	columns := l.rows * l.columns
@@ -79,7 +72,7 @@ func (p *packed) bytes(l layout) int {
 			}
 		}
 	}
-	return p.stream.DType.Size() * (kept + p.ofBlock(columns, l.columns) + l.rows*l.reads*p.logits())
+	return p.stream.DType.Size() * (kept + estimate.OfBlock(p.model.Catalogue(), columns, l.columns) + l.rows*l.reads*p.logits())
 }
 
 // bytes is about how much memory a run of a batch takes besides weights: one block, what is read of other runs, and the logits.
@@ -89,5 +82,5 @@ func (b *batched) bytes() int {
 	for _, at := range b.at {
 		kept += n * max(1, at.sites.Heads) * max(at.sites.Width, n)
 	}
-	return b.model.Weights().ResultDType().Size() * (kept + b.ofBlock(n, n))
+	return b.model.Weights().ResultDType().Size() * (kept + estimate.OfBlock(b.model.Catalogue(), n, n))
 }
