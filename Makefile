@@ -4,6 +4,7 @@
 # make bench      times the tutorial's calls against pyvene and a notebook's cells; writes bench/RESULTS.md
 # make bench-transformer   times GPT-2 small against PyTorch and pyvene; writes bench/TRANSFORMER.md
 # make bench-das           times steps of distributed alignment search against pyvene, PyTorch and JAX, and searches; writes bench/DAS.md
+# make bench-alignments    trains networks of hierarchical equality and searches in them, beside PyTorch; writes docs/alignments.md
 # make bench-sweep         times sweeps on GPT-2 small against TransformerLens, nnsight, pyvene and PyTorch's hooks; writes bench/SWEEP.md
 # make bench-training      times steps of training a rotation against pyvene; writes bench/TRAINING.md
 # make parity     compares 500 random cases with pyvene's answers
@@ -16,7 +17,7 @@ ifeq ($(shell go env GOARCH),amd64)
 export GOEXPERIMENT = simd
 endif
 
-.PHONY: help setup lab notebooks test bench bench-das bench-sweep bench-training bench-transformer parity plugin
+.PHONY: help setup lab notebooks test bench bench-alignments bench-das bench-sweep bench-training bench-transformer parity plugin
 
 help:
 	@sed -n '/^#/!q; s/^# //p' Makefile
@@ -41,6 +42,9 @@ parity:
 
 bench-das: setup
 	@bench/das.sh
+
+bench-alignments: setup
+	@bench/alignments.sh
 
 bench-sweep: setup
 	@bench/sweep.sh

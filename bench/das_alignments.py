@@ -1,4 +1,4 @@
-"""Reads the lines of JSON of bench/das.sh and prints docs/alignments.md: python das_alignments.py < lines."""
+"""Reads the lines of JSON of bench/alignments.sh and prints docs/alignments.md: python das_alignments.py < lines."""
 
 import datetime
 import json
@@ -31,7 +31,7 @@ def main():
 
 Are two pairs of entities both equal, or both not? Entities are fresh vectors of four normal numbers, the network is a perceptron of three layers of width 16,
 and the two variables of the causal model are whether each pair is equal. A search gives each variable eight of the sixteen dimensions after a layer. This page is
-written by `bench/das_alignments.py` from what `bench/das.sh` measures, on {datetime.date.today()}.
+written by `bench/das_alignments.py` from what `bench/alignments.sh` measures, on {datetime.date.today()}.
 
 ## Ten networks, five seeds, three layers
 

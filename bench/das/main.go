@@ -25,7 +25,8 @@ func main() {
 	folder := flag.String("equality", "", "train networks of hierarchical equality into this folder and search in them, in place of timing a step")
 	networks, seeds := flag.Int("networks", 5, "with -equality: with weight decay, and as many without"), flag.Int("seeds", 5, "with -equality, of each search")
 	training, search := flag.Int("training", 20_000, "steps, with -equality"), flag.Int("search", 1_000, "steps, with -equality")
-	searches := flag.Bool("searches", false, "time whole searches, in place of steps")
+	searches := flag.Bool("searches", false, "time whole searches, and steps in GPT-2, in place of steps")
+	whole := flag.Bool("tutorial", false, "time a tutorial, training and search, in place of steps")
 	flag.Parse()
 	choice := backend.MustChoose()
 	engine, err := choice.New()
@@ -38,7 +39,11 @@ func main() {
 	}
 	if *searches {
 		searchAll(choice.Name, engine, *steps)
-		lowRank(choice.Name, engine, 20)
+		lowRank(choice.Name, engine, min(20, *steps/20))
+		return
+	}
+	if *whole {
+		tutorial(choice.Name, engine)
 		return
 	}
 	iv := interv.MustNew(engine, mlp.MustNewClassifier(mlp.Config{Layers: layers, Width: width, Activation: mlp.Relu}, 1), config())
