@@ -164,6 +164,7 @@ func TestLinesOfJobs(t *testing.T) {
 	}
 	page.WriteString("\n—: nnsight and pyvene have no call for path patching, and pyvene gives no gradients of activations; either can be written by hand around them. Loops over " +
 		"layers and positions are the user's in nnsight and pyvene. Plots are Matplotlib's there, and `plotting`'s here.\n")
+	page.WriteString(tutorial(t))
 	path := filepath.Join(here, "..", "..", "docs", "short.md")
 	if os.Getenv("GOVENE_WRITE") != "" {
 		if err := os.WriteFile(path, []byte(page.String()), 0o644); err != nil {
@@ -174,4 +175,27 @@ func TestLinesOfJobs(t *testing.T) {
 	if kept, err := os.ReadFile(path); err != nil || string(kept) != page.String() {
 		t.Errorf("docs/short.md is not what this test makes of the jobs (%v): write it with GOVENE_WRITE=1", err)
 	}
+}
+
+// tutorial is what the page says of distributed alignment search as one program, which has at most 60 lines.
+func tutorial(t *testing.T) string {
+	const most = 60
+	path := filepath.Join(here, "tutorial", "main.go")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	for _, line := range lines {
+		comment := strings.HasPrefix(strings.TrimSpace(line), "//")
+		if width := len([]rune(strings.ReplaceAll(line, "\t", "    "))); !comment && width > columns || strings.Contains(line, ";") {
+			t.Errorf("%s: %q has %d columns, wanted one statement of at most %d", path, line, width, columns)
+		}
+	}
+	if len(lines) > most {
+		t.Errorf("%s: got %d lines, wanted at most %d", path, len(lines), most)
+	}
+	return fmt.Sprintf("\n## From an empty file\n\nDistributed alignment search as one program, [`bench/short/tutorial`](../bench/short/tutorial/main.go), has %d lines, imports, "+
+		"comments and blank lines among them: a causal model and its data, a network that is trained on it, a search for both variables after each layer, and a report "+
+		"with all controls. `go run ./bench/short/tutorial` prints it; a test runs it, and holds it to %d lines.\n", len(lines), most)
 }
