@@ -209,8 +209,8 @@ func OutputShape(backend compute.Backend, model Model, inputs Inputs) (shape sha
 	g := NewGraph(backend, "output shape")
 	defer g.Finalize()
 	weights, nodes := Nodes{}, Nodes{}
-	for name, t := range model.Weights().All() {
-		weights[name] = Parameter(g, "weight "+name, t.Shape())
+	for _, name := range model.Weights().Names() {
+		weights[name] = Parameter(g, "weight "+name, model.Weights().Shape(name))
 	}
 	for _, name := range sortedKeys(inputs) {
 		nodes[name] = Parameter(g, "input "+name, inputs[name].Shape())

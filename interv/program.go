@@ -147,7 +147,7 @@ func forward(model Model, weights, inputs Nodes, tap *Tap) (output *Node, state 
 // compile builds and compiles the program for calls like b and a task, which may be nil.
 func (iv *Intervenable) compile(b *bound, t task) (p *program, err error) {
 	start := time.Now()
-	if err = iv.model.Weights().upload(iv.backend); err != nil {
+	if err = iv.model.Weights().Upload(iv.backend); err != nil {
 		return nil, err
 	}
 	p = &program{graph: NewGraph(iv.backend, "govene")}
@@ -169,8 +169,8 @@ func (build *builder) everything(t task) []*Node {
 	iv, b, out := build.iv, build.call, &build.program.outputs
 	weights := iv.model.Weights()
 	for _, name := range weights.names {
-		build.weights[name] = build.parameter("weight "+name, weights.tensors[name].Shape(),
-			func(e *execution) *tensors.Tensor { return e.weight(name, weights.tensors[name]) })
+		build.weights[name] = build.parameter("weight "+name, weights.Shape(name),
+			func(e *execution) *tensors.Tensor { return e.weight(name, weights.Tensor(name)) })
 	}
 	runs := build.runs()
 	base := len(runs) - 1

@@ -22,9 +22,12 @@ func (t *Trainer) OfModel() (*Trainer, error) {
 	if half(weights.dtype) {
 		return nil, &Error{Where: "training", Axis: "element type of the model", Got: typeNames(weights.dtype), Wanted: typeNames(dtypes.Float32, dtypes.Float64)}
 	}
+	if err := weights.Upload(t.iv.backend); err != nil {
+		return nil, err
+	}
 	of := &Trainer{iv: t.iv, loss: t.loss, settings: t.settings, rates: t.rates, id: tasks.Add(1), state: map[parameterKey]moments{}, weights: parameterValues{}}
 	for _, name := range weights.names {
-		of.weights[parameterKey{ofModel, name}] = weights.tensors[name]
+		of.weights[parameterKey{ofModel, name}] = weights.Tensor(name)
 	}
 	return of, nil
 }

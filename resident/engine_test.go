@@ -180,8 +180,8 @@ func TestLimit(t *testing.T) {
 func TestRefused(t *testing.T) {
 	socket := serveOn(t, pureGo(t), engine.Options{})
 	for said, want := range map[string]string{
-		"govene-engine 99 x\n": "the client speaks version 99, this engine version 1",
-		"govene-engine 1 x\n":  "built with different versions of GoMLX",
+		"govene-engine 99 x\n": "the client speaks version 99, this engine version 2",
+		"govene-engine 2 x\n":  "built with different versions of GoMLX",
 		"GET / HTTP/1.1\n":     "what called it is not its client",
 	} {
 		conn, err := net.Dial("unix", socket)
@@ -222,7 +222,7 @@ func TestEndsWhenIdle(t *testing.T) {
 func FuzzEngine(f *testing.F) {
 	socket := serveOn(f, pureGo(f), engine.Options{Limit: 64 << 20})
 	other := client(f, socket)
-	greeting := fmt.Sprintf("govene-engine 1 %s\n", resident.Dialect())
+	greeting := fmt.Sprintf("govene-engine 2 %s\n", resident.Dialect())
 	for _, seed := range resident.Recordings(f, socket) {
 		f.Add(seed)
 	}

@@ -3,12 +3,18 @@ package resident
 import (
 	"bufio"
 	"bytes"
-	"github.com/gomlx/compute"
-	"github.com/gomlx/gomlx/core/graph"
 	"net"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/graph"
+
+	"github.com/govene/govene/internal/stored"
 	"github.com/govene/govene/resident/internal/program"
 	"github.com/govene/govene/resident/internal/wire"
 )
@@ -37,6 +43,20 @@ func Recordings(t testing.TB, socket string) [][]byte {
 		},
 		func(b compute.Backend) error {
 			_, err := graph.CallOnce(b, func(x *graph.Node) *graph.Node { return graph.Sort(x, 0, true) }, []float32{3, 1, 2})
+			return err
+		},
+		func(b compute.Backend) error {
+			path := filepath.Join(t.TempDir(), "weights")
+			if err := os.WriteFile(path, make([]byte, 64), 0o600); err != nil {
+				return err
+			}
+			file, err := stored.Open(path)
+			if err != nil {
+				return err
+			}
+			piece := stored.Piece{File: file, Offset: 8, DType: "F16"}
+			_, err = b.(*Backend).FileBuffers(0, []*stored.Tensor{
+				{As: shapes.Make(dtypes.Float32, 2, 3), Pieces: []stored.Piece{piece, piece}}, {As: shapes.Make(dtypes.BFloat16, 3), Pieces: []stored.Piece{piece}, Twin: &piece}})
 			return err
 		},
 	} {

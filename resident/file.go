@@ -1,44 +1,34 @@
 package resident
 
 import (
-	"encoding/json"
-	"os"
-	"path/filepath"
-
 	"github.com/gomlx/compute"
-	"github.com/gomlx/compute/shapes"
 	"github.com/pkg/errors"
 
+	"github.com/govene/govene/internal/stored"
 	"github.com/govene/govene/resident/internal/program"
 	"github.com/govene/govene/resident/internal/wire"
 )
 
-// FileBuffer is a tensor whose elements lie in a file from an offset on, little endian and in row-major order, as in a safetensors file. The
-// engine reads it, once for all clients that ask as long as the file is not changed, and keeps it until memory is needed; the bytes do not
-// pass through this process. A program to which the buffer is donated leaves it as it is.
-func (b *Backend) FileBuffer(device compute.DeviceNum, path string, offset int64, shape shapes.Shape) (compute.Buffer, error) {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return nil, err
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	identity, err := json.Marshal(wire.IdentityOf(path, info))
-	if err != nil {
-		return nil, err
-	}
-	made := b.newBuffer(device, shape)
+// FileBuffers are tensors that lie in files. The engine reads each once for all clients that ask, as long as its files are not changed, and
+// keeps it until memory is needed; the bytes do not pass through this process. Those that the engine cannot read, as it may be on another
+// machine, or that are not as they should be, are nil. A program to which such a buffer is donated leaves it as it is.
+func (b *Backend) FileBuffers(device compute.DeviceNum, list []*stored.Tensor) ([]compute.Buffer, error) {
+	last := b.last.Add(uint64(len(list)))
+	first := last - uint64(len(list)) + 1
 	var w wire.Writer
-	w.Uint(made.number)
-	w.Raw(identity)
-	w.Int(offset)
 	w.Int(int64(device))
-	program.AppendShape(&w, shape)
-	if _, err := b.calls.ask(wire.File, w.Bytes, nil); err != nil {
-		made.freed.Store(true)
-		return nil, errors.WithMessagef(err, "%s", path)
+	w.Uint(first)
+	program.AppendStored(&w, list)
+	answer, err := b.calls.ask(wire.File, w.Bytes, nil)
+	if err != nil {
+		return nil, err
 	}
-	return made, nil
+	r := &wire.Reader{Bytes: answer.message}
+	made := make([]compute.Buffer, len(list))
+	for i, t := range list {
+		if r.Bool() {
+			made[i] = b.handle(first+uint64(i), device, t.As)
+		}
+	}
+	return made, errors.WithStack(r.End())
 }

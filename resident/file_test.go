@@ -14,8 +14,10 @@ import (
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/dtypes/bfloat16"
 	"github.com/gomlx/compute/shapes"
 
+	"github.com/govene/govene/internal/stored"
 	"github.com/govene/govene/resident"
 	"github.com/govene/govene/resident/engine"
 )
@@ -32,12 +34,23 @@ func fileOf(t *testing.T, path string, values ...float32) {
 	}
 }
 
-func read(t *testing.T, b *resident.Backend, path string, n int) (compute.Buffer, []float32) {
+// placed is where the values of such a file lie.
+func placed(t *testing.T, path string, as dtypes.DType, n int) *stored.Tensor {
 	t.Helper()
-	buffer, err := b.FileBuffer(0, path, 8, shapes.Make(dtypes.Float32, n))
+	file, err := stored.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return &stored.Tensor{As: shapes.Make(as, n), Pieces: []stored.Piece{{Name: "values", File: file, Offset: 8, DType: "F32"}}}
+}
+
+func read(t *testing.T, b *resident.Backend, path string, n int) (compute.Buffer, []float32) {
+	t.Helper()
+	buffers, err := b.FileBuffers(0, []*stored.Tensor{placed(t, path, dtypes.Float32, n)})
+	if err != nil || buffers[0] == nil {
+		t.Fatal(buffers, err)
+	}
+	buffer := buffers[0]
 	values := make([]float32, n)
 	if err := buffer.ToFlatData(values); err != nil {
 		t.Fatal(err)
@@ -65,9 +78,71 @@ func TestFileBuffer(t *testing.T) {
 	if _, values := read(t, first, path, 3); !slices.Equal(values, []float32{4, 5, 6}) {
 		t.Errorf("got %v of a file that has changed", values)
 	}
-	if _, err := first.FileBuffer(0, path, 8, shapes.Make(dtypes.Float32, 5)); err == nil || !strings.Contains(err.Error(), "24 bytes, too few") {
+	if _, err := first.FileBuffers(0, []*stored.Tensor{placed(t, path, dtypes.Float32, 5)}); err == nil || !strings.Contains(err.Error(), "24 bytes, too few") {
 		t.Errorf("got %v", err)
 	}
+}
+
+// What is converted is kept converted, once for all clients and beside what others want of the same place.
+func TestFileBuffersAreConvertedOnce(t *testing.T) {
+	socket := serveOn(t, pureGo(t), engine.Options{})
+	path := filepath.Join(t.TempDir(), "weights")
+	fileOf(t, path, 1, -2, 3.0009765625)
+	for _, b := range []*resident.Backend{client(t, socket), client(t, socket)} {
+		for _, as := range []dtypes.DType{dtypes.BFloat16, dtypes.Float32} {
+			buffers, err := b.FileBuffers(0, []*stored.Tensor{placed(t, path, as, 3)})
+			if err != nil || buffers[0] == nil {
+				t.Fatal(buffers, err)
+			}
+			if as == dtypes.BFloat16 {
+				values := make([]bfloat16.BFloat16, 3)
+				if err := buffers[0].ToFlatData(values); err != nil || values[2].Float32() != 3 {
+					t.Errorf("got %v, %v", values, err)
+				}
+			}
+		}
+		if state := stateOf(t, b); state.Used != 3*(2+4) || len(state.Weights) != 1 || state.Weights[0].Tensors != 2 {
+			t.Errorf("the engine holds %+v, want two tensors of 18 bytes", state)
+		}
+	}
+}
+
+// What an engine cannot read is nil, and nothing is held for it: a number that is not finite, a file that has changed, one that is not there.
+// What does not fit beside what others hold is an error.
+func TestFileBuffersThatAreNone(t *testing.T) {
+	b := client(t, serveOn(t, pureGo(t), engine.Options{Limit: 8}))
+	folder := t.TempDir()
+	path := func(name string) string { return filepath.Join(folder, name) }
+	fileOf(t, path("nan"), 1, float32(math.NaN()))
+	fileOf(t, path("changed"), 1, 2)
+	fileOf(t, path("gone"), 1, 2)
+	fileOf(t, path("there"), 1, 2)
+	list := []*stored.Tensor{placed(t, path("nan"), dtypes.Float32, 2), placed(t, path("changed"), dtypes.Float32, 2),
+		placed(t, path("gone"), dtypes.Float32, 2), placed(t, path("there"), dtypes.Float32, 2)}
+	fileOf(t, path("changed"), 1, 2, 3)
+	if err := os.Remove(path("gone")); err != nil {
+		t.Fatal(err)
+	}
+	buffers, err := b.FileBuffers(0, list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []bool{false, false, false, true} {
+		if got := buffers[i] != nil; got != want {
+			t.Errorf("%s: got %v", list[i].Pieces[0].File.Path, buffers[i])
+		}
+	}
+	if state := stateOf(t, b); state.Used != 8 {
+		t.Errorf("the engine holds %+v, want 8 bytes", state)
+	}
+	_, err = b.FileBuffers(0, []*stored.Tensor{list[3], placed(t, path("there"), dtypes.BFloat16, 1)})
+	if err == nil || !strings.Contains(err.Error(), "2 bytes is missing") {
+		t.Errorf("got %v", err)
+	}
+	buffers[3].Finalize()
+	eventually(t, "the tensor that was made for the request that failed is given back", func() bool {
+		return stateOf(t, b).Weights[0].Held == 0
+	})
 }
 
 // A weight that is donated to a program stays what it is.
@@ -115,7 +190,7 @@ func TestUnusedWeightsGo(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		if strings.Contains(format, "make room") {
-			log = append(log, args[0].(interface{ String() string }).String())
+			log = append(log, args[0].(string))
 		}
 	}}))
 	folder := t.TempDir()

@@ -14,6 +14,7 @@ import (
 
 	"github.com/govene/govene/internal/nearest"
 	"github.com/govene/govene/internal/safetensors"
+	"github.com/govene/govene/internal/stored"
 )
 
 // The files of a checkpoint.
@@ -24,12 +25,11 @@ const (
 )
 
 // Checkpoint is an open checkpoint: its config, and the table of contents of its weights. Of the weights themselves nothing is in
-// memory until [Checkpoint.Load].
+// memory: [Checkpoint.Stored] says where they lie.
 type Checkpoint struct {
 	folder  string
 	config  []byte
 	tensors []Tensor // sorted by name
-	files   []*os.File
 }
 
 // Tensor is what a checkpoint says of one of its tensors.
@@ -38,25 +38,15 @@ type Tensor struct {
 	DType string // on disk: F32, F16, BF16, F64, I64, BOOL, …
 	Shape []int
 
-	file  *os.File
+	file  *stored.File
 	start int64
 }
 
-// size is the number of elements.
-func (t Tensor) size() int {
-	size := 1
-	for _, d := range t.Shape {
-		size *= d
-	}
-	return size
-}
-
 // Open reads config.json and the headers of a checkpoint's safetensors files, and checks that every tensor is there to the last
-// byte. Tensors in a file that its index does not name are no part of the checkpoint. Close the checkpoint after use.
+// byte. Tensors in a file that its index does not name are no part of the checkpoint. Files stay open as long as something refers to them.
 func Open(folder string) (*Checkpoint, error) {
 	c := &Checkpoint{folder: folder}
 	if err := c.open(); err != nil {
-		c.Close()
 		return nil, err
 	}
 	slices.SortFunc(c.tensors, func(a, b Tensor) int { return cmp.Compare(a.Name, b.Name) })
@@ -104,19 +94,14 @@ func shards(index map[string]string) []string {
 // addFile opens a safetensors file and adds the tensors of the given names, all if there are none.
 func (c *Checkpoint) addFile(name string, names []string) error {
 	path := filepath.Join(c.folder, name)
-	file, err := os.Open(path)
+	file, err := stored.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("got no file %s, wanted it for %d tensors", name, len(names))
 	}
 	if err != nil {
 		return err
 	}
-	c.files = append(c.files, file)
-	status, err := file.Stat()
-	if err != nil {
-		return err
-	}
-	header, err := safetensors.ReadHeader(file, status.Size())
+	header, err := safetensors.ReadHeader(file, file.Size)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
@@ -193,14 +178,4 @@ func (c *Checkpoint) find(name string) (Tensor, error) {
 		text += fmt.Sprintf("; did you mean %q?", near)
 	}
 	return Tensor{}, errors.New(text)
-}
-
-// Close closes the checkpoint's files. Tensors that were loaded stay.
-func (c *Checkpoint) Close() error {
-	var failures []error
-	for _, file := range c.files {
-		failures = append(failures, file.Close())
-	}
-	c.files = nil
-	return errors.Join(failures...)
 }

@@ -10,8 +10,8 @@ import (
 // Multiplications are those of a column, or of a recurrent step, with some weights: an element of a matrix is one.
 func Multiplications(weights *interv.Weights, names []string) (count float64) {
 	for _, name := range names {
-		if t := weights.Tensor(name); t.Rank() > 1 {
-			count += float64(t.Size())
+		if shape := weights.Shape(name); shape.Rank() > 1 {
+			count += float64(shape.Size())
 		}
 	}
 	return count

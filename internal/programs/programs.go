@@ -45,11 +45,11 @@ func (b *Builder) Index(name string, dimensions ...int) *Node {
 	return b.Input(name, shapes.Make(dtypes.Int32, dimensions...))
 }
 
-// Inputs adds an input for each name, of the shape of the tensor of that name; [Feed.Take] feeds them.
-func (b *Builder) Inputs(prefix string, names []string, of func(name string) *tensors.Tensor) map[string]*Node {
+// Inputs adds an input for each name, of the shape that goes with it; [Feed.Take] feeds them.
+func (b *Builder) Inputs(prefix string, names []string, of func(name string) shapes.Shape) map[string]*Node {
 	nodes := map[string]*Node{}
 	for i, name := range names {
-		nodes[name] = b.Input(fmt.Sprintf("%s %d", prefix, i), of(name).Shape())
+		nodes[name] = b.Input(fmt.Sprintf("%s %d", prefix, i), of(name))
 	}
 	return nodes
 }

@@ -39,6 +39,9 @@ func newPlaced(backend compute.Backend, model interv.Model, s *Search, place Pla
 		return nil, err
 	}
 	p = &placed{settings: s, place: place, width: sites.Width, variables: len(train.Sources), values: train.Values}
+	if err := model.Weights().Upload(backend); err != nil {
+		return nil, err
+	}
 	names := model.Weights().Names()
 	for _, name := range names {
 		p.weights = append(p.weights, model.Weights().Tensor(name))

@@ -76,7 +76,7 @@ func (m *Model) try(backend compute.Backend) error {
 	return exceptions.TryCatch[error](func() {
 		weights := interv.Nodes{}
 		for _, name := range m.weights.Names() {
-			weights[name] = Parameter(g, "weight "+name, m.weights.Tensor(name).Shape())
+			weights[name] = Parameter(g, "weight "+name, m.weights.Shape(name))
 		}
 		m.Forward(weights, m.description.parameters(g), interv.NewTap(func(_ *interv.Tap, a interv.Activation) *Node { return a.Value }))
 	})

@@ -52,6 +52,9 @@ func (s *stack) run(ctx context.Context, result *sweep.Result) error {
 	if err := s.compile(); err != nil {
 		return err
 	}
+	if err := s.model.Weights().Upload(s.backend); err != nil {
+		return err
+	}
 	for pairs := range slices.Chunk(interv.Range(0, s.extent.Batch), s.rows/2) {
 		if err := s.group(ctx, pairs, result); err != nil {
 			return err

@@ -177,7 +177,7 @@ func (s *stack) programs() (list []*programs.Program) {
 }
 
 func (s *stack) outer(b *programs.Builder) interv.Nodes {
-	return b.Inputs("outer", s.blocks.OuterWeights(), s.model.Weights().Tensor)
+	return b.Inputs("outer", s.blocks.OuterWeights(), s.model.Weights().Shape)
 }
 
 // inputs are the model's, of each row.
@@ -228,7 +228,7 @@ func (s *stack) buildEmbedding(b *programs.Builder) []*Node {
 // enter adds the inputs of a block: its weights, which rows of clean runs are bases, and the stream that it reads, of rows that are fresh that of
 // their base.
 func (s *stack) enter(b *programs.Builder, kind int) (weights interv.Nodes, base, x *Node, c interv.Columns) {
-	weights, c = b.Inputs("weight", s.blocks.BlockWeights(kind), s.model.Weights().Tensor), s.columns(b)
+	weights, c = b.Inputs("weight", s.blocks.BlockWeights(kind), s.model.Weights().Shape), s.columns(b)
 	x = b.Input("stream", s.stream)
 	base = ExpandDims(b.Index("base", s.rows), -1)
 	return weights, base, Where(is(b.Index("fresh", s.rows)), Gather(b.Input("clean", s.stream), base), x), c

@@ -199,7 +199,7 @@ func (p *packed) segments() []segment {
 
 // outer adds the weights that are in no block.
 func (p *packed) outer(b *programs.Builder) interv.Nodes {
-	return b.Inputs("outer", p.blocks.OuterWeights(), p.model.Weights().Tensor)
+	return b.Inputs("outer", p.blocks.OuterWeights(), p.model.Weights().Shape)
 }
 
 // packedInputs adds the model's inputs, in columns.

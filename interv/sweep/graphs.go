@@ -146,7 +146,7 @@ func (p *packed) buildEmbedding(b *programs.Builder) []*Node {
 
 // enter adds the inputs of a block: its weights, and the stream that it reads, where some columns enter from the clean run.
 func (p *packed) enter(b *programs.Builder, kind int) (weights interv.Nodes, x *Node, c interv.Columns) {
-	weights = b.Inputs("weight", p.blocks.BlockWeights(kind), p.model.Weights().Tensor)
+	weights = b.Inputs("weight", p.blocks.BlockWeights(kind), p.model.Weights().Shape)
 	x = b.Input("stream", p.stream)
 	clean := Reshape(b.Input("clean", p.stream), -1, p.stream.Dim(-1))
 	enter := b.Index("enter", p.rows, p.columns)

@@ -39,6 +39,9 @@ func (p *packed) run(ctx context.Context, out *collector) error {
 }
 
 func (p *packed) group(ctx context.Context, pairs []int, chunks []chunk, out *collector) error {
+	if err := p.model.Weights().Upload(p.backend); err != nil {
+		return err
+	}
 	c, values, err := p.clean(pairs)
 	defer c.free()
 	if err != nil {

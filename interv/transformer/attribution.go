@@ -65,7 +65,7 @@ func (a *Attribution) Components() []string {
 		}
 		names = append(names, fmt.Sprintf("%d mlp", layer))
 	}
-	if a.weights.Tensor(a.naming.of(0, finalNorm)+".bias") != nil {
+	if a.weights.Shape(a.naming.of(0, finalNorm) + ".bias").Ok() {
 		names = append(names, "norm bias")
 	}
 	if a.config.HeadBias {

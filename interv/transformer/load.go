@@ -10,6 +10,7 @@ import (
 	"github.com/govene/govene/internal/checkpoint"
 	"github.com/govene/govene/internal/hub"
 	"github.com/govene/govene/internal/must"
+	"github.com/govene/govene/internal/stored"
 	"github.com/govene/govene/interv"
 )
 
@@ -50,6 +51,20 @@ func WithWeights(config Config, values map[string]*tensors.Tensor) (*Model, erro
 
 // withWeights is WithWeights that empties the map, so that nothing is held twice.
 func withWeights(config Config, values map[string]*tensors.Tensor) (*Model, error) {
+	return assemble(config, values, given{}, func(shapes []interv.WeightShape, kept map[string]*tensors.Tensor) (*interv.Weights, error) {
+		return interv.NewWeights(shapes, kept, dtypes.BFloat16, dtypes.Float16)
+	})
+}
+
+// withStored is withWeights of tensors that lie in files, and are not read yet.
+func withStored(config Config, places map[string]*stored.Tensor, progress func(done, total int64)) (*Model, error) {
+	return assemble(config, places, inFiles{}, func(shapes []interv.WeightShape, kept map[string]*stored.Tensor) (*interv.Weights, error) {
+		return interv.StoredWeights(shapes, kept, progress, dtypes.BFloat16, dtypes.Float16)
+	})
+}
+
+// assemble makes a model of what are tensors, or will be; it empties the map.
+func assemble[T source](config Config, values map[string]T, of kind[T], weights func([]interv.WeightShape, map[string]T) (*interv.Weights, error)) (*Model, error) {
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
@@ -57,21 +72,21 @@ func withWeights(config Config, values map[string]*tensors.Tensor) (*Model, erro
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{config: config.clone(), naming: namingOf(f, func(name string) bool { return values[name] != nil })}
-	kept, err := config.parameters(m.naming, values)
+	m := &Model{config: config.clone(), naming: namingOf(f, func(name string) bool { return there(values, name) })}
+	kept, err := parameters(config, m.naming, values, of)
 	if err != nil {
 		return nil, interv.Within(config.name(), err)
 	}
 	clear(values)
 	listed := config.weights(m.naming)
-	if err := stack(listed, kept); err != nil {
+	if err := stack(listed, kept, of); err != nil {
 		return nil, interv.Within(config.name(), err)
 	}
 	var shapes []interv.WeightShape
 	for _, w := range listed {
 		shapes = append(shapes, w.WeightShape)
 	}
-	if m.weights, err = interv.NewWeights(shapes, kept, dtypes.BFloat16, dtypes.Float16); err != nil {
+	if m.weights, err = weights(shapes, kept); err != nil {
 		return nil, interv.Within(config.name(), err)
 	}
 	return m, nil
@@ -94,8 +109,11 @@ func (m *Model) Save(folder string) error {
 
 // Load reads a checkpoint as Hugging Face lays it out, in any floating-point type, as float32 unless a [Precision] is among the options. It
 // is given by its folder, or by its id on the hub ("gpt2", "owner/name", "owner/name@revision"), which is taken from the cache if it is
-// there. Of a multimodal checkpoint it loads the text model, and [Model.LeftOut] names the rest. A [Progress] among the options is told how
-// far it is:
+// there. Of a multimodal checkpoint it loads the text model, and [Model.LeftOut] names the rest.
+//
+// Load reads the config and says which tensors it means, and refuses what can be seen by their names, shapes and types. The tensors stay in
+// their files, which must not be changed, until a program needs them: see [interv.StoredWeights]. A [Progress] among the options is told how
+// far that is:
 //
 //	model, err := transformer.Load("owner/name", transformer.BFloat16, transformer.Bar(os.Stderr))
 func Load(idOrFolder string, options ...Option) (*Model, error) {
@@ -116,7 +134,6 @@ func Load(idOrFolder string, options ...Option) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
 	config, err := ParseConfig(file.Config())
 	if err != nil {
 		return nil, interv.Within(folder, err)
@@ -132,20 +149,20 @@ func Load(idOrFolder string, options ...Option) (*Model, error) {
 		own, leftOut = textNames(names)
 		names = slices.Sorted(maps.Keys(own))
 	}
-	values, err := file.Load(dtype, func(done, total int64) { progress("weights", done, total) }, names...)
+	places, err := file.Stored(dtype, names...)
 	if err != nil {
 		return nil, err
 	}
 	for name, plain := range own {
-		if value := values[name]; name != plain {
-			if values[plain] != nil {
+		if place := places[name]; name != plain {
+			if places[plain] != nil {
 				return nil, &interv.Error{Where: folder, Axis: plain, Got: "it and " + name, Wanted: "one of the two"}
 			}
-			delete(values, name)
-			values[plain] = value
+			delete(places, name)
+			places[plain] = place
 		}
 	}
-	m, err := withWeights(config, values)
+	m, err := withStored(config, places, func(done, total int64) { progress("weights", done, total) })
 	if err != nil {
 		return nil, interv.Within(folder, err)
 	}

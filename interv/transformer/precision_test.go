@@ -235,7 +235,10 @@ func TestPrecisionRefusals(t *testing.T) {
 	if err := model.Save(folder); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := transformer.Load(folder, transformer.Float16); err == nil || !strings.Contains(err.Error(), name+": element 3") {
+	if model, err = transformer.Load(folder, transformer.Float16); err != nil {
+		t.Fatal(err)
+	}
+	if err := model.Weights().Upload(engine); err == nil || !strings.Contains(err.Error(), name+": element 3") {
 		t.Errorf("got %v, wanted a refusal of a weight that float16 does not hold", err)
 	}
 }

@@ -3,6 +3,7 @@ package transformer
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/gomlx/compute/dtypes"
@@ -34,15 +35,19 @@ func (l *weightList) stacked(layer int, whole part, each []part, out, in int) {
 	}
 }
 
-// stack puts together, among values, what the model has as one tensor. Pieces leave values as soon as they are copied.
-func stack(weights []weight, values map[string]*tensors.Tensor) error {
+// stack puts together, among values, what the model has as one tensor. Pieces leave values as soon as they are in it.
+func stack[T source](weights []weight, values map[string]T, of kind[T]) error {
 	var released garbage.Bytes
 	defer released.Done()
 	for _, w := range weights {
-		if len(w.pieces) == 0 || values[w.Name] != nil {
+		if len(w.pieces) == 0 || there(values, w.Name) {
 			continue
 		}
-		whole, err := w.stack(values)
+		pieces, err := piecesOf(w, values)
+		if err != nil {
+			return err
+		}
+		whole, copied, err := of.join(w, pieces)
 		if err != nil {
 			return err
 		}
@@ -50,42 +55,32 @@ func stack(weights []weight, values map[string]*tensors.Tensor) error {
 			delete(values, piece.Name)
 		}
 		values[w.Name] = whole
-		released.Drop(int(whole.ByteSize()))
+		released.Drop(copied)
 	}
 	return nil
 }
 
-func (w weight) stack(values map[string]*tensors.Tensor) (*tensors.Tensor, error) {
+// piecesOf finds the pieces of a weight, and refuses them where they do not fit together.
+func piecesOf[T source](w weight, values map[string]T) (pieces []T, err error) {
 	wrong := func(name, got, wanted string) error {
 		return &interv.Error{Where: "weights", Axis: name, Got: got, Wanted: wanted}
 	}
 	for _, piece := range w.pieces {
-		t, first := values[piece.Name], values[w.pieces[0].Name]
-		switch {
-		case t == nil:
-			names := make([]string, 0, len(values))
-			for name := range values {
-				names = append(names, name)
-			}
-			slices.Sort(names)
+		t, ok := values[piece.Name]
+		if !ok {
+			names := slices.Sorted(maps.Keys(values))
 			return nil, &interv.Error{Where: "weights", Axis: piece.Name, Got: "no such tensor", Wanted: fmt.Sprint(piece.Dimensions), Nearest: nearest.Name(piece.Name, names)}
-		case !slices.Equal(t.Shape().Dimensions, piece.Dimensions):
-			return nil, wrong(piece.Name, fmt.Sprintf("shape %v", t.Shape().Dimensions), fmt.Sprint(piece.Dimensions))
-		case t.DType() != first.DType():
-			return nil, wrong(piece.Name, t.DType().String(), fmt.Sprintf("%s, as %s", first.DType(), w.pieces[0].Name))
 		}
-		if err := interv.CheckFinite("weights, "+piece.Name, t); err != nil {
-			return nil, err
+		first := values[w.pieces[0].Name].Shape()
+		switch shape := t.Shape(); {
+		case !slices.Equal(shape.Dimensions, piece.Dimensions):
+			return nil, wrong(piece.Name, fmt.Sprintf("shape %v", shape.Dimensions), fmt.Sprint(piece.Dimensions))
+		case shape.DType != first.DType:
+			return nil, wrong(piece.Name, shape.DType.String(), fmt.Sprintf("%s, as %s", first.DType, w.pieces[0].Name))
 		}
+		pieces = append(pieces, t)
 	}
-	whole := tensors.FromShape(shapes.Make(values[w.pieces[0].Name].DType(), w.Dimensions...))
-	var failed error
-	err := whole.MutableBytes(func(all []byte) {
-		for _, piece := range w.pieces {
-			failed = errors.Join(failed, values[piece.Name].ConstBytes(func(data []byte) { all = all[copy(all, data):] }))
-		}
-	})
-	return whole, interv.Within("weights, "+w.Name, errors.Join(err, failed))
+	return pieces, nil
 }
 
 // unstacked are the model's tensors as checkpoints have them: copies of the pieces of what is stacked, and the rest as it is.

@@ -1,7 +1,6 @@
 package transformer
 
 import (
-	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -252,34 +251,23 @@ func notParameter(name string) bool {
 
 // parameters leaves out of a checkpoint's tensors those that are not parameters, and the head's weight where it is tied to the
 // embedding, to which it must then be equal.
-func (c Config) parameters(n naming, values map[string]*tensors.Tensor) (map[string]*tensors.Tensor, error) {
-	kept := map[string]*tensors.Tensor{}
+func parameters[T source](c Config, n naming, values map[string]T, of kind[T]) (map[string]T, error) {
+	kept := map[string]T{}
 	for name, value := range values {
 		if !notParameter(name) {
 			kept[name] = value
 		}
 	}
 	tied, embedding := n.of(0, languageHead)+".weight", n.of(0, tokenEmbedding)+".weight"
-	if c.TiedHead && !c.classifier() && kept[tied] != nil {
-		if kept[embedding] != nil && !same(kept[tied], kept[embedding]) {
-			return nil, &interv.Error{Where: "weights", Axis: tied, Got: "other values than in " + embedding,
-				Wanted: "the same: config.json says that they are tied (tie_word_embeddings)"}
+	if c.TiedHead && !c.classifier() && there(kept, tied) {
+		if there(kept, embedding) {
+			var same bool
+			if kept[embedding], same = of.tie(kept[embedding], kept[tied]); !same {
+				return nil, &interv.Error{Where: "weights", Axis: tied, Got: "other values than in " + embedding,
+					Wanted: "the same: config.json says that they are tied (tie_word_embeddings)"}
+			}
 		}
 		delete(kept, tied)
 	}
 	return kept, nil
-}
-
-// same tells whether two tensors are equal, bit for bit.
-func same(a, b *tensors.Tensor) bool {
-	if a == b || !a.Shape().Equal(b.Shape()) { // a tensor's lock is not to be taken twice
-		return a == b
-	}
-	equal := false
-	err := a.ConstBytes(func(x []byte) {
-		if b.ConstBytes(func(y []byte) { equal = bytes.Equal(x, y) }) != nil {
-			equal = false
-		}
-	})
-	return err == nil && equal
 }

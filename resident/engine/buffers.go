@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -25,9 +24,10 @@ func (s *session) create(r *wire.Reader, data uint64) error {
 	}
 	b := &buffer{shape: shape, size: size(shape), uses: 1}
 	content := &io.LimitedReader{R: s.in, N: int64(data)}
+	read := func(into []byte) error { _, err := io.ReadFull(content, into); return err }
 	if b.err = s.memory.reserve(b.size); b.err != nil {
 		b.size = 0
-	} else if b.err = safely(func() (err error) { b.buf, err = fill(s.backend, device, shape, content); return err }); b.err != nil {
+	} else if b.err = safely(func() (err error) { b.buf, err = fill(s.backend, device, shape, read); return err }); b.err != nil {
 		s.memory.release(b.size)
 		b.size = 0
 	}
@@ -40,7 +40,7 @@ func (s *session) create(r *wire.Reader, data uint64) error {
 }
 
 // fill makes a buffer of bytes that are read. Large ones are read to where they stay, if the backend shares its memory.
-func fill(backend compute.Backend, device compute.DeviceNum, shape shapes.Shape, from io.Reader) (compute.Buffer, error) {
+func fill(backend compute.Backend, device compute.DeviceNum, shape shapes.Shape, read func(into []byte) error) (compute.Buffer, error) {
 	if int(device) < 0 || int(device) >= backend.NumDevices() {
 		return nil, fmt.Errorf("there is no device %d", device)
 	}
@@ -50,7 +50,7 @@ func fill(backend compute.Backend, device compute.DeviceNum, shape shapes.Shape,
 		if err != nil {
 			return nil, err
 		}
-		if _, err := io.ReadFull(from, dtypes.UnsafeByteSliceFromAny(flat)); err != nil {
+		if err := read(dtypes.UnsafeByteSliceFromAny(flat)); err != nil {
 			buf.Finalize()
 			return nil, err
 		}
@@ -61,7 +61,7 @@ func fill(backend compute.Backend, device compute.DeviceNum, shape shapes.Shape,
 	if int64(len(bytes)) != size(shape) {
 		return nil, fmt.Errorf("elements of type %s can't be sent", shape.DType)
 	}
-	if _, err := io.ReadFull(from, bytes); err != nil {
+	if err := read(bytes); err != nil {
 		return nil, err
 	}
 	return backend.BufferFromFlatData(device, flat, shape)
@@ -184,34 +184,5 @@ func (s *session) copyTo(request uint32, b *buffer, to uint64, device compute.De
 		return fmt.Errorf("there is a buffer %d already", to)
 	}
 	s.answer(request, nil, nil)
-	return nil
-}
-
-// file makes a buffer of what lies in a file.
-func (s *session) file(f wire.Frame, r *wire.Reader) error {
-	id := r.Uint()
-	var a wire.FileTensor
-	if err := json.Unmarshal(r.Raw(), &a.Identity); err != nil {
-		return err
-	}
-	a.Offset, a.Device, a.Shape = r.Int(), compute.DeviceNum(r.Int()), program.ReadShape(r)
-	if err := r.End(); err != nil {
-		return err
-	}
-	if !a.Shape.Ok() || a.Shape.IsDynamic() {
-		return fmt.Errorf("a weight of shape %s", a.Shape)
-	}
-	s.later(f, func() error {
-		key := weightKey{a.Identity, a.Offset, a.Shape.String(), a.Device, size(a.Shape)}
-		w, err := s.memory.weight(key, func() (compute.Buffer, error) { return readWeight(s.backend, key, a) })
-		if err != nil {
-			return err
-		}
-		if !s.keep(id, &buffer{buf: w.buf, shape: a.Shape, size: w.size, weight: w, uses: 1}) {
-			return fmt.Errorf("there is a buffer %d already", id)
-		}
-		s.answer(f.Request, nil, nil)
-		return nil
-	})
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gomlx/compute"
 
+	"github.com/govene/govene/internal/stored"
 	"github.com/govene/govene/resident/internal/wire"
 )
 
@@ -23,6 +24,8 @@ type memory struct {
 // weight is a tensor that comes from a file and that any number of clients hold.
 type weight struct {
 	key   weightKey
+	name  string // where it comes from, for the log
+	file  string
 	size  int64
 	users int // clients' buffers
 	last  time.Time
@@ -45,7 +48,7 @@ func (m *memory) reserveLocked(n int64) error {
 			return fmt.Errorf("it takes %s, and %s is missing: the engine may use %s and holds %s for its clients",
 				inWords(n), inWords(m.used+n-m.limit), inWords(m.limit), inWords(m.used))
 		}
-		m.log("weights %s make room: %s, unused since %s", oldest.key, inWords(oldest.size), oldest.last.Format(time.TimeOnly))
+		m.log("weights %s make room: %s, unused since %s", oldest.name, inWords(oldest.size), oldest.last.Format(time.TimeOnly))
 		m.dropLocked(oldest)
 	}
 	m.used += n
@@ -77,11 +80,12 @@ func (m *memory) release(n int64) {
 }
 
 // weight returns the tensor of a key, which is read by the first who asks. The caller holds it until it lets go.
-func (m *memory) weight(key weightKey, read func() (compute.Buffer, error)) (*weight, error) {
+func (m *memory) weight(key weightKey, t *stored.Tensor, read func() (compute.Buffer, error)) (*weight, error) {
 	m.mu.Lock()
 	w, ok := m.weights[key]
 	if !ok {
-		w = &weight{key: key, size: key.bytes(), read: make(chan struct{})}
+		first := t.Pieces[0]
+		w = &weight{key: key, name: fmt.Sprintf("%s[%d:] %s", first.File.Path, first.Offset, t.As), file: first.File.Path, size: size(t.As), read: make(chan struct{})}
 		if err := m.reserveLocked(w.size); err != nil {
 			m.mu.Unlock()
 			return nil, err
@@ -121,10 +125,10 @@ func (m *memory) report(state *wire.State) {
 	state.Limit, state.Used = m.limit, m.used
 	files := map[string]*wire.Weights{}
 	for _, w := range m.weights {
-		file := files[w.key.Path]
+		file := files[w.file]
 		if file == nil {
-			file = &wire.Weights{File: w.key.Path}
-			files[w.key.Path] = file
+			file = &wire.Weights{File: w.file}
+			files[w.file] = file
 		}
 		file.Tensors++
 		file.Bytes += w.size

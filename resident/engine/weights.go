@@ -1,44 +1,72 @@
 package engine
 
 import (
+	"crypto/sha256"
+	"errors"
 	"fmt"
-	"io"
-	"os"
 
 	"github.com/gomlx/compute"
 
+	"github.com/govene/govene/internal/stored"
+	"github.com/govene/govene/resident/internal/program"
 	"github.com/govene/govene/resident/internal/wire"
 )
 
-// weightKey names the content of a tensor: a place in a file that has not been changed since, what lies there, and the device it goes to.
+// weightKey names a tensor from files by all that decides its bits, and the device that it is on.
 type weightKey struct {
-	wire.FileIdentity
-	offset int64
-	shape  string
-	device compute.DeviceNum
-	size   int64
+	content [sha256.Size]byte
+	device  compute.DeviceNum
 }
 
-func (k weightKey) bytes() int64 { return k.size }
+// errUnread is of what cannot be read from its files.
+type errUnread struct{ error }
 
-func (k weightKey) String() string { return fmt.Sprintf("%s[%d:] %s", k.Path, k.offset, k.shape) }
+func (e errUnread) Unwrap() error { return e.error }
 
-// readWeight reads the tensor that a key names from its file.
-func readWeight(backend compute.Backend, key weightKey, a wire.FileTensor) (compute.Buffer, error) {
-	f, err := os.Open(a.Identity.Path)
+// file makes buffers of what lies in files, and says which it could make. Why it could not, the client finds out by reading, too.
+func (s *session) file(f wire.Frame, r *wire.Reader) error {
+	device, first := compute.DeviceNum(r.Int()), r.Uint()
+	list := program.ReadStored(r)
+	if err := r.End(); err != nil {
+		return err
+	}
+	s.later(f, func() error {
+		var w wire.Writer
+		for i, t := range list {
+			err := s.fromFile(first+uint64(i), device, t)
+			var unread errUnread
+			if errors.As(err, &unread) {
+				s.Log("cannot read a tensor for a client: %v", err)
+			} else if err != nil {
+				for made := range i {
+					s.free(first + uint64(made))
+				}
+				return err
+			}
+			w.Bool(err == nil)
+		}
+		s.answer(f.Request, w.Bytes, nil)
+		return nil
+	})
+	return nil
+}
+
+func (s *session) fromFile(id uint64, device compute.DeviceNum, t *stored.Tensor) error {
+	if err := t.Check(); err != nil {
+		return err
+	}
+	w, err := s.memory.weight(weightKey{t.Key(), device}, t, func() (compute.Buffer, error) {
+		buf, err := fill(s.backend, device, t.As, func(into []byte) error { return t.Read(into, nil) })
+		if err != nil {
+			err = errUnread{err}
+		}
+		return buf, err
+	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
+	if !s.keep(id, &buffer{buf: w.buf, shape: t.As, size: w.size, weight: w, uses: 1}) {
+		return fmt.Errorf("there is a buffer %d already", id)
 	}
-	if now := wire.IdentityOf(a.Identity.Path, info); now != a.Identity {
-		return nil, fmt.Errorf("%s is not the file that it was when the client opened it", a.Identity.Path)
-	}
-	if a.Offset < 0 || a.Offset+key.size > info.Size() {
-		return nil, fmt.Errorf("%s has %d bytes, too few for %s at %d", a.Identity.Path, info.Size(), a.Shape, a.Offset)
-	}
-	return fill(backend, a.Device, a.Shape, io.NewSectionReader(f, a.Offset, key.size))
+	return nil
 }

@@ -26,7 +26,7 @@ const (
 	Probe        // data: a program of one operation → the shapes of its values
 	Execute      // program, inputs, donated, device, first output → shapes of the outputs, and small ones themselves
 	Create       // buffer, device, shape | data; not answered
-	File         // buffer, device, shape, file, offset → nothing
+	File         // device, first buffer | files and the tensors in them → which of them are buffers now
 	Read         // buffer → data
 	Copy         // buffer, new buffer, device → nothing
 	Free         // buffers; not answered

@@ -1,11 +1,9 @@
 package wire
 
 import (
-	"os"
 	"time"
 
 	"github.com/gomlx/compute"
-	"github.com/gomlx/compute/shapes"
 )
 
 // About is what a client must know of the engine's backend.
@@ -35,25 +33,4 @@ type Weights struct {
 	Tensors int
 	Held    int // tensors that a client holds
 	Bytes   int64
-}
-
-// FileIdentity tells a file from others and from itself after a change.
-type FileIdentity struct {
-	Path     string
-	Size     int64
-	Modified int64 // nanoseconds
-	Inode    uint64
-}
-
-// IdentityOf is the identity of a file.
-func IdentityOf(path string, info os.FileInfo) FileIdentity {
-	return FileIdentity{path, info.Size(), info.ModTime().UnixNano(), inode(info)}
-}
-
-// FileTensor is a tensor in a file.
-type FileTensor struct {
-	Identity FileIdentity
-	Offset   int64
-	Device   compute.DeviceNum
-	Shape    shapes.Shape
 }

@@ -1,0 +1,137 @@
+package interv
+
+import (
+	"github.com/gomlx/compute"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/govene/govene/internal/garbage"
+	"github.com/govene/govene/internal/stored"
+)
+
+// fileReader is a backend that reads tensors from files itself, so that their bytes do not pass through this process. A buffer that it
+// returns as nil is of a tensor that it does not find as it should be; why, is found out here.
+type fileReader interface {
+	FileBuffers(device compute.DeviceNum, list []*stored.Tensor) ([]compute.Buffer, error)
+}
+
+// readAtOnce is how many bytes of files a backend is asked to read at once, between which progress is told.
+const readAtOnce = 1 << 28
+
+// Upload moves the weights to the device, where they are not already; those in files are read. Whatever runs a program that takes
+// [Weights.Tensor] does this first. Memory of this process is given back tensor by tensor, so that the model is never held twice.
+func (w *Weights) Upload(backend compute.Backend) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if reader, ok := backend.(fileReader); ok {
+		if err := w.askFor(reader); err != nil {
+			return err
+		}
+	}
+	var released garbage.Bytes
+	defer released.Done()
+	for _, name := range w.names {
+		t, err := w.values[name], error(nil)
+		given := t != nil
+		switch {
+		case t == nil:
+			if t, err = w.readTo(backend, name); err != nil {
+				return err
+			}
+		case t.IsOnDevice(0):
+			continue
+		default:
+			_, err = t.Buffer(backend, 0)
+		}
+		if err != nil {
+			return Within("weights, "+name, err)
+		}
+		if !t.IsShared() || given {
+			released.Drop(int(t.ByteSize()))
+		}
+	}
+	return nil
+}
+
+// askFor has a backend read what lies in files.
+func (w *Weights) askFor(reader fileReader) error {
+	var batch []string
+	var bytes int64
+	for i, name := range w.names {
+		if t := w.values[name]; w.stored[name] != nil && (t == nil || !t.IsOnDevice(0)) {
+			batch, bytes = append(batch, name), bytes+w.stored[name].Bytes()
+		}
+		if len(batch) == 0 || bytes < readAtOnce && i < len(w.names)-1 {
+			continue
+		}
+		if err := w.askForBatch(reader, batch); err != nil {
+			return Within("weights", err)
+		}
+		batch, bytes = nil, 0
+	}
+	return nil
+}
+
+func (w *Weights) askForBatch(reader fileReader, names []string) error {
+	list := make([]*stored.Tensor, len(names))
+	for i, name := range names {
+		list[i] = w.stored[name]
+	}
+	buffers, err := reader.FileBuffers(0, list)
+	if err != nil {
+		return err
+	}
+	read := int64(0)
+	for i, buffer := range buffers {
+		if buffer == nil {
+			continue
+		}
+		if w.values[names[i]] == nil {
+			read += list[i].Bytes()
+		}
+		if w.values[names[i]], err = tensors.FromBuffer(buffer); err != nil {
+			return err
+		}
+	}
+	w.more(read)
+	return nil
+}
+
+// tensor is a weight by name, read if need be.
+func (w *Weights) tensor(name string) (t *tensors.Tensor, err error) {
+	if t = w.values[name]; t == nil && w.stored[name] != nil {
+		return w.readTo(nil, name)
+	}
+	return t, nil
+}
+
+// readTo reads a weight from its file, straight into the memory of the device where that can be shared; to this process for no backend.
+func (w *Weights) readTo(backend compute.Backend, name string) (*tensors.Tensor, error) {
+	from := w.stored[name]
+	t, err := tensors.FromShapeForBackend(backend, 0, from.Shape())
+	if err != nil {
+		return nil, err
+	}
+	var failed error
+	if err = t.MutableBytes(func(into []byte) { failed = from.Read(into, w.more) }); err == nil {
+		err = failed
+	}
+	if err == nil && backend != nil && !t.IsOnDevice(0) {
+		if _, err = t.Buffer(backend, 0); err == nil {
+			t.FinalizeLocal()
+		}
+	}
+	if err != nil {
+		t.FinalizeAll()
+		return nil, Within("weights", err)
+	}
+	w.values[name] = t
+	return t, nil
+}
+
+// more tells that more bytes of files have been read.
+func (w *Weights) more(bytes int64) {
+	w.done = min(w.done+bytes, w.total)
+	if w.tell != nil && bytes > 0 {
+		w.tell(w.done, w.total)
+	}
+}
