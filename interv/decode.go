@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
@@ -353,7 +354,8 @@ func (iv *Intervenable) inChunks(decoder Decoder) *Intervenable {
 	iv.mu.Lock()
 	defer iv.mu.Unlock()
 	if iv.chunked == nil {
-		iv.chunked = &Intervenable{backend: iv.backend, model: chunks{decoder}, config: iv.config, plan: iv.plan, declared: iv.declared, programs: map[string]*compilation{}}
+		iv.chunked = &Intervenable{backend: iv.backend, model: chunks{decoder}, config: iv.config, plan: iv.plan, declared: iv.declared, programs: map[string]*compilation{},
+			last: make([]atomic.Pointer[again], len(iv.plan.representations))}
 	}
 	iv.chunked.parameters.Store(iv.parameters.Load())
 	return iv.chunked

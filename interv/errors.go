@@ -2,7 +2,6 @@ package interv
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/govene/govene/internal/refusal"
@@ -40,4 +39,11 @@ func guard(build func()) (err error) {
 }
 
 // sortedKeys lists a map's keys in order, so that programs, files and messages do not depend on map order.
-func sortedKeys[Value any](m map[string]Value) []string { return slices.Sorted(maps.Keys(m)) }
+func sortedKeys[Value any](m map[string]Value) []string {
+	keys := make([]string, 0, len(m))
+	for key := range m {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}

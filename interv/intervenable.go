@@ -28,8 +28,9 @@ type Intervenable struct {
 
 	mu       sync.Mutex
 	programs map[string]*compilation
-	outputs  sync.Map      // of OutputShape, by the shapes of inputs
-	chunked  *Intervenable // for generation; nil before the first
+	last     []atomic.Pointer[again] // of each representation
+	outputs  sync.Map                // of OutputShape, by the shapes of inputs
+	chunked  *Intervenable           // for generation; nil before the first
 
 	calls, compiled, compiling atomic.Int64
 }
@@ -75,7 +76,7 @@ func New(backend compute.Backend, model Model, config Config) (*Intervenable, er
 		return nil, err
 	}
 	iv := &Intervenable{backend: backend, model: model, config: config, plan: plan,
-		declared: make([][]Owned, len(plan.representations)), programs: map[string]*compilation{}}
+		declared: make([][]Owned, len(plan.representations)), programs: map[string]*compilation{}, last: make([]atomic.Pointer[again], len(plan.representations))}
 	values := parameterValues{}
 	for i, p := range plan.representations {
 		parameterized, ok := p.Intervention.(Parameterized)
