@@ -53,7 +53,8 @@ comes from the host and is checked; a prepared one was, and lies on the device. 
 pyvene's searches are counted: as many steps as all alignments take, one after the other, each of the median of its steps here, {step['median_s'] * 1e3:.1f} ms; data and
 evaluation are not in it. Its tutorial was run with 1/{tutorial['cut']} of the examples and of the steps, in {tutorial['seconds']:.0f} s, and is counted {tutorial['cut']} times; whole, it is
 {mine['training_steps']:,} steps of batch 1024 on 1,048,576 examples and {mine['steps']:,} of batch 6400 on 1,280,000 counterfactual ones. Govene trains on as many fresh examples, makes
-all of that, compiles and measures.
+all of that, compiles and measures. In GPT-2, what lies below the place or before its position is computed once for each example: a step computes positions 15
+to 31 of the blocks above, of the last block the last position.
 
 What is found in networks of hierarchical equality: [docs/alignments.md](../docs/alignments.md)."""
     )

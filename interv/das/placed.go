@@ -21,6 +21,7 @@ type placed struct {
 	train, held examples
 	values      [][]int // of variables in the training examples, or nil
 	collect     *Exec
+	keep        *Exec // what is kept of the base beside its activations; nil for nothing
 	step, look  *Exec
 	weights     []any
 }
@@ -28,7 +29,7 @@ type placed struct {
 // examples are data on the device, with what base and sources have at a place.
 type examples struct {
 	count     int
-	arguments []any             // inputs by name, base activations [examples, positions, width], differences, labels
+	arguments []any             // inputs by name, base activations [examples, positions, width], differences, labels, what is kept
 	base      *tensors.Tensor   // the same base activations
 	sources   []*tensors.Tensor // activations of each source [examples, width]; differences are these without the base's [examples, variables, width]
 }
@@ -73,6 +74,25 @@ func newPlaced(backend compute.Backend, model interv.Model, s *Search, place Pla
 	if err != nil {
 		return nil, err
 	}
+	extent, err := model.Check(train.Base)
+	if err != nil {
+		return nil, err
+	}
+	kept := 0 // tensors
+	above := aboveOf(model, place, train.Base, extent.Positions, len(train.Labels)+len(held.Labels))
+	if above != nil && place.Position > 0 {
+		kept = 2 * (above.blocks.Blocks() - above.from)
+		p.keep, err = NewExec(backend, func(in []*Node) []*Node {
+			picked := make([]*Node, len(inputs))
+			for i := range inputs {
+				picked[i] = Gather(in[len(names)+i], ExpandDims(in[len(in)-1], -1))
+			}
+			return above.kept(nodes(names, in), nodes(inputs, picked))
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
 	if p.train, err = p.read(train); err != nil {
 		return nil, err
 	}
@@ -83,15 +103,20 @@ func newPlaced(backend compute.Backend, model interv.Model, s *Search, place Pla
 	batch := func(in []*Node, rotations, selected *Node) (logits, labels *Node) {
 		weights := nodes(names, in)
 		in = in[len(names):]
-		all, index := in[:len(inputs)+3], in[len(inputs)+3]
+		all, index := in[:len(inputs)+3+kept], in[len(inputs)+3+kept]
 		picked := make([]*Node, len(all))
 		for i, x := range all {
 			picked[i] = Gather(x, ExpandDims(index, -1))
 		}
-		logits = intervened(model, weights, nodes(inputs, picked), place, rotations, selected, picked[len(inputs)], picked[len(inputs)+1])
-		return logits, picked[len(inputs)+2]
+		base, labels, change := picked[len(inputs)], picked[len(inputs)+2], change(rotations, selected, picked[len(inputs)+1])
+		if above != nil {
+			logits = above.logits(weights, base, change, picked[len(inputs)+3:])
+		} else {
+			logits = intervened(model, weights, nodes(inputs, picked), place, base, change)
+		}
+		return Reshape(logits, change.Shape().Dim(0), change.Shape().Dim(1), -1), labels
 	}
-	given := len(names) + len(inputs) + 4 // arguments that all programs begin with
+	given := len(names) + len(inputs) + 4 + kept // arguments that all programs begin with
 	p.step, err = NewExec(backend, func(in []*Node) []*Node {
 		rest := in[given:]
 		rotations, selected, set := rest[0], rest[1], settings{rest[2], rest[3], rest[4], rest[5], rest[6]}
@@ -175,7 +200,42 @@ func (p *placed) read(d Data) (examples, error) {
 	e.base = tensors.FromFlatDataAndDimensions(base, e.count, positions, p.width)
 	e.arguments = append(e.arguments, e.base, tensors.FromFlatDataAndDimensions(differences, e.count, p.variables, p.width))
 	e.arguments = append(e.arguments, int32s(d.Labels))
-	return e, nil
+	kept, err := p.readKept(d)
+	e.arguments = append(e.arguments, kept...)
+	return e, err
+}
+
+// readKept computes what is kept of the base, in batches, once.
+func (p *placed) readKept(d Data) (list []any, err error) {
+	if p.keep == nil {
+		return nil, nil
+	}
+	arguments := slices.Clone(p.weights)
+	for _, name := range slices.Sorted(maps.Keys(d.Base)) {
+		arguments = append(arguments, d.Base[name])
+	}
+	var flat [][]float32
+	var all [][]int
+	err = p.batches(len(d.Labels), func(index *tensors.Tensor, real int) error {
+		out, err := p.keep.Call(append(arguments, index)...)
+		if err != nil {
+			return err
+		}
+		if flat == nil {
+			flat, all = make([][]float32, len(out)), make([][]int, len(out))
+		}
+		for i, x := range out {
+			dimensions := slices.Clone(x.Shape().Dimensions)
+			flat[i] = append(flat[i], tensors.MustCopyFlatData[float32](x)[:real*(x.Size()/dimensions[0])]...)
+			dimensions[0] = len(d.Labels)
+			all[i] = dimensions
+		}
+		return nil
+	})
+	for i := range flat {
+		list = append(list, tensors.FromFlatDataAndDimensions(flat[i], all[i]...))
+	}
+	return list, err
 }
 
 // batches counts through examples in batches of one size; of the last, only the first so many are real.

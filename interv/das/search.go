@@ -5,8 +5,9 @@
 //	result, err := das.Run(ctx, engine, model, das.Search{Places: places, Ranks: []int{1, 2, 4, 8}, Seeds: 5}, train, held)
 //	fmt.Println(result)
 //
-// All alignments of a place are trained in one program, each with blocks of rows and a rotation of its own: the model's weights are shared,
-// and what the base and the sources have at the place is computed once for all steps.
+// All alignments of a place are trained in one program, each with rows and a rotation of its own: the model's weights are shared, and what the
+// base and the sources have at the place is computed once for all steps. In a model made of blocks ([interv.Blocks]), keys and values of the
+// positions before a place on the stream are, too, and a step computes the positions from there on alone.
 package das
 
 import (

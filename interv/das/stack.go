@@ -41,11 +41,12 @@ func change(rotations, selected, differences *Node) *Node {
 	return Einsum("bak,adk->bad", coordinates, rotations)
 }
 
-// intervened is the model's logits [batch, alignments, classes] with each alignment's part of the sources put in at the place. From the place
-// on the model runs on batch · alignments rows; what it computes up to there is not needed, as the base's activation is given.
-func intervened(model interv.Model, weights, inputs interv.Nodes, place Place, rotations, selected, base, differences *Node) *Node {
-	count, batch, positions, width := rotations.Shape().Dim(0), base.Shape().Dim(0), base.Shape().Dim(1), base.Shape().Dim(2)
-	delta := Reshape(change(rotations, selected, differences), batch*count, 1, width)
+// intervened is the model's logits [batch · alignments, classes] with a change [batch, alignments, d] of the base's activations [batch,
+// positions, d] at the place. From the place on the model runs on batch · alignments rows; what it computes up to there is not needed, as the
+// base's activation is given.
+func intervened(model interv.Model, weights, inputs interv.Nodes, place Place, base, change *Node) *Node {
+	count, batch, positions, width := change.Shape().Dim(1), base.Shape().Dim(0), base.Shape().Dim(1), base.Shape().Dim(2)
+	delta := Reshape(change, batch*count, 1, width)
 	value := repeated(base, count)
 	if positions > 1 {
 		at := ConvertDType(Equal(Iota(value.Graph(), value.Shape(), 1), Scalar(value.Graph(), value.DType(), float64(place.Position))), value.DType())
@@ -77,7 +78,7 @@ func intervened(model interv.Model, weights, inputs interv.Nodes, place Place, r
 	if logits.Rank() == 3 { // of the last position alone, or of all
 		logits = Squeeze(SliceAxis(logits, 1, AxisElem(-1)), 1)
 	}
-	return Reshape(logits, batch, count, -1)
+	return logits
 }
 
 // repeated is x with each row so many times below itself.

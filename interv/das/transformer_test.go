@@ -51,3 +51,51 @@ func TestSearchesInALanguageModel(t *testing.T) {
 		}
 	}
 }
+
+// hidden is a model that does not tell that it is made of blocks.
+type hidden struct{ interv.Model }
+
+// Blocks above the place and positions from there on are all that is computed again: the alignments are those of a search that runs the model
+// whole, at places on the stream between any blocks, at the first, a middle and the last position.
+func TestPositionsBeforeThePlaceAreKept(t *testing.T) {
+	random := rand.New(rand.NewPCG(2, 0))
+	for n, config := range []string{
+		`{"model_type": "gpt2", "vocab_size": 5, "n_positions": 8, "n_embd": 8, "n_layer": 3, "n_head": 2}`,
+		`{"model_type": "llama", "vocab_size": 5, "hidden_size": 8, "intermediate_size": 12, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 8}`,
+	} {
+		if n > 0 && slow {
+			continue
+		}
+		model := transformer.MustNew(transformer.MustParseConfig(config), 1)
+		runs := func(count int) interv.Inputs {
+			ids := make([]int32, 6*count)
+			for i := range ids {
+				ids[i] = int32(random.IntN(5))
+			}
+			return interv.Inputs{interv.InputIDs: tensors.FromFlatDataAndDimensions(ids, count, 6)}
+		}
+		draw := func(count int) das.Data {
+			d := das.Data{Base: runs(count), Sources: []interv.Inputs{runs(count), runs(count)}, Labels: make([]int, count)}
+			for i := range d.Labels {
+				d.Labels[i] = random.IntN(5)
+			}
+			return d
+		}
+		train, held := draw(24), draw(10)
+		s := das.Search{Places: []das.Place{
+			{Site: interv.Site{Component: transformer.BlockInput}, Position: 2}, {Site: interv.Site{Layer: 1, Component: transformer.BlockInput}, Position: 0},
+			{Site: interv.Site{Component: transformer.BlockOutput}, Position: -1}, {Site: interv.Site{Layer: model.Config().Layers - 1, Component: transformer.BlockOutput}, Position: -1},
+		}, Ranks: []int{1, 2}, Steps: 12, Batch: 8, Every: 4, Rate: 0.02}
+		if slow {
+			s.Places = s.Places[:1]
+		}
+		want := das.MustRun(t.Context(), engine, hidden{model}, s, train, held)
+		for i, a := range das.MustRun(t.Context(), engine, model, s, train, held).Alignments {
+			b := want.Alignments[i]
+			if math.Abs(a.Loss-b.Loss) > 1e-4 || a.Steps != b.Steps {
+				t.Errorf("%s, rank %d: got a loss of %g after %d steps, wanted %g after %d", a.Place, a.Rank, a.Loss, a.Steps, b.Loss, b.Steps)
+			}
+			wantClose(t, a.Place.String(), tensors.MustCopyFlatData[float32](a.Rotation), tensors.MustCopyFlatData[float32](b.Rotation), 1e-3)
+		}
+	}
+}
