@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomlx/gomlx/core/tensors"
+
 	"github.com/govene/govene/internal/safetensors"
 	"github.com/govene/govene/internal/strict"
 )
@@ -57,7 +59,11 @@ type Case struct {
 	} `json:"tolerance"`
 	Rows json.RawMessage `json:"rows"` // of causal cases
 
-	file *safetensors.File
+	// Seen takes the tensors that a run computes and that are compared, under the names of those expected, where it is not nil.
+	Seen map[string]*tensors.Tensor `json:"-"`
+
+	folder string
+	file   *safetensors.File
 }
 
 // Intervention is one intervention of a case.
@@ -104,6 +110,7 @@ func Load(dir string) (*Case, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
+	c.folder = dir
 	if c.Mode == "causal" {
 		return c, nil
 	}
@@ -159,6 +166,9 @@ func Cases(t testing.TB, families ...string) []*Case {
 	}
 	return cases
 }
+
+// CheckpointFolder is where the checkpoint of the case's model is.
+func (c *Case) CheckpointFolder() string { return filepath.Join(c.folder, c.Model.Checkpoint) }
 
 // Tensor is a tensor of the case's file.
 func (c *Case) Tensor(name string) (safetensors.Tensor, error) {

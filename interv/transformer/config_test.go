@@ -59,7 +59,7 @@ func TestConfigRefusals(t *testing.T) {
 
 // A config has the config.json that it was read from, as long as it is what was read.
 func TestConfigKeepsItsFile(t *testing.T) {
-	eachFamily(t, func(t *testing.T, name string) {
+	eachFamily(t, onXLA, func(t *testing.T, name string) {
 		config := tinyConfig(name)
 		text, err := json.Marshal(config)
 		if err != nil {

@@ -18,7 +18,7 @@ func TestGradientsAtAllSitesAreFiniteDifferences(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles two programs a family, half a minute on XLA")
 	}
-	eachFamily(t, func(t *testing.T, name string) {
+	eachFamily(t, gradientsOnXLA, func(t *testing.T, name string) {
 		model := tinyModel[float64](t, name)
 		sites := model.Catalogue().All()
 		base := withMask(tokens(2, 5), []int{0, 1}, []int{5, 4})

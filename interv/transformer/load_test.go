@@ -19,7 +19,7 @@ import (
 )
 
 func TestTheSameSeedDrawsTheSameWeights(t *testing.T) {
-	eachFamily(t, func(t *testing.T, name string) {
+	eachFamily(t, onXLA, func(t *testing.T, name string) {
 		a, again, other := transformer.MustNew(tinyConfig(name), 1), transformer.MustNew(tinyConfig(name), 1), transformer.MustNew(tinyConfig(name), 2)
 		differ := false
 		for _, name := range a.Weights().Names() {
@@ -37,7 +37,7 @@ func TestTheSameSeedDrawsTheSameWeights(t *testing.T) {
 
 // What is saved is loaded again: the same config, the same weights, the same bytes.
 func TestSaveAndLoad(t *testing.T) {
-	eachFamily(t, func(t *testing.T, name string) {
+	eachFamily(t, onXLA, func(t *testing.T, name string) {
 		model, first, second := tinyModel[float32](t, name+", classifier"), t.TempDir(), t.TempDir()
 		if err := model.Save(first); err != nil {
 			t.Fatal(err)
@@ -185,7 +185,7 @@ func TestSitesOfMixtures(t *testing.T) {
 
 // Each tensor that a checkpoint lacks is named, and one that it should not have.
 func TestMissingAndForeignTensorsAreNamed(t *testing.T) {
-	eachFamily(t, func(t *testing.T, name string) {
+	eachFamily(t, onXLA, func(t *testing.T, name string) {
 		model := tinyModel[float32](t, name)
 		for _, name := range model.Weights().Names() {
 			if strings.Contains(name, ".experts.") {

@@ -2,7 +2,6 @@ package transformer_test
 
 import (
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -34,8 +33,8 @@ func halved(t testing.TB, name string, precision transformer.Precision) *transfo
 
 // Whatever the precision, logits are float32 and near those in float32 of the same weights.
 func TestPrecisions(t *testing.T) {
-	eachFamily(t, func(t *testing.T, name string) {
-		if strings.HasPrefix(engine.Name(), "xla") && os.Getenv("GOVENE_LONG") == "" && name != "gpt2" && name != "mixtral" {
+	eachFamily(t, onXLA, func(t *testing.T, name string) {
+		if sparing && name != "gpt2" && name != "mixtral" {
 			t.Skip("compiles three programs")
 		}
 		want := forward(t, tinyModel[float32](t, name), tokens(2, 6), nil)
@@ -55,7 +54,7 @@ func TestInvariantsInBFloat16(t *testing.T) {
 	for _, name := range []string{"gpt2", "llama", "gemma3_text"} {
 		model := halved(t, name, transformer.BFloat16)
 		t.Run(name, func(t *testing.T) {
-			if strings.HasPrefix(engine.Name(), "xla") && os.Getenv("GOVENE_LONG") == "" && name != "gpt2" {
+			if sparing && name != "gpt2" {
 				t.Skip("takes half a minute")
 			}
 			clean := interv.MustNew(engine, model, interv.Config{})

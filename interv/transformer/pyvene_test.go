@@ -46,7 +46,7 @@ func TestPyvene15SizesOfHeads(t *testing.T) {
 	byHead := []interv.Component{transformer.HeadQueryOutput, transformer.HeadKeyOutput, transformer.HeadValueOutput,
 		transformer.AttentionWeight, transformer.HeadAttentionValueOutput}
 	base, source := baseAndSource()
-	eachFamily(t, func(t *testing.T, name string) {
+	eachFamily(t, onXLA, func(t *testing.T, name string) {
 		if strings.HasPrefix(engine.Name(), "xla") && !slices.Contains([]string{"qwen3", "phi3", single}, name) {
 			t.Skip("compiling takes a second")
 		}

@@ -3,7 +3,6 @@ package transformer_test
 import (
 	"maps"
 	"math"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -38,8 +37,8 @@ func (c transformersCase) inputs() interv.Inputs {
 var casesOnXLA = []string{"gpt2_bare", "neox_sequential", "llama3", "phi3", "qwen3_yarn", "gemma3", "opt_after", "phi_norms", "falcon_alibi", "cohere_norms",
 	"smollm3_windows", "mixtral_windows", "gptj", "gpt_oss"}
 
-// eachTransformersCase runs a test for every case that has a tensor. On XLA, where each compiles for a second or more, tests of logits take one
-// case a family and others those of casesOnXLA, unless GOVENE_LONG is set.
+// eachTransformersCase runs a test for every case that has a tensor. Where tests are sparing, those of logits take one case a family and others
+// those of casesOnXLA.
 func eachTransformersCase(t *testing.T, has string, test func(t *testing.T, c transformersCase)) {
 	folders, err := filepath.Glob(filepath.Join("testdata", "transformers", "*"))
 	if err != nil || len(folders) == 0 {
@@ -60,10 +59,8 @@ func eachTransformersCase(t *testing.T, has string, test func(t *testing.T, c tr
 				t.Skip("has no " + has)
 			}
 			family := model.Config().Family
-			if strings.HasPrefix(engine.Name(), "xla") && os.Getenv("GOVENE_LONG") == "" {
-				if has == "logits" && seen[family] || has != "logits" && !slices.Contains(casesOnXLA, filepath.Base(folder)) {
-					t.Skip("others of its parts have their turn")
-				}
+			if sparing && (has == "logits" && seen[family] || has != "logits" && !slices.Contains(casesOnXLA, filepath.Base(folder))) {
+				t.Skip("others of its parts have their turn")
 			}
 			seen[family] = true
 			test(t, transformersCase{model, file})
