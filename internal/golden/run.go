@@ -79,6 +79,7 @@ func (c *Case) generate(t *testing.T, iv *interv.Intervenable, call interv.Call)
 // compareIDs checks that tokens are exactly those expected.
 func (c *Case) compareIDs(t *testing.T, got *tensors.Tensor, want string) {
 	t.Helper()
+	c.see(want, got)
 	if ids := c.MustTensor(t, want); !ids.Equal(got) {
 		t.Errorf("%s: got %v, wanted %v", want, got, ids)
 	}
@@ -229,9 +230,16 @@ func (c *Case) MustWeights(t *testing.T) map[string]*tensors.Tensor {
 	return weights
 }
 
+func (c *Case) see(name string, got *tensors.Tensor) {
+	if c.Seen != nil {
+		c.Seen[name] = got
+	}
+}
+
 // compare checks a float32 tensor against the case's expectation, where the compare mask, if any, is 1.
 func (c *Case) compare(t *testing.T, got *tensors.Tensor, want, scale, mask string) {
 	t.Helper()
+	c.see(want, got)
 	var values []float64
 	tensors.MustConstFlatData(got, func(flat []float32) {
 		for _, value := range flat {

@@ -1,10 +1,7 @@
 package foreign_test
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -12,11 +9,9 @@ import (
 
 	"github.com/govene/govene/backend"
 	"github.com/govene/govene/internal/golden"
+	"github.com/govene/govene/internal/golden/models"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/foreign"
-	"github.com/govene/govene/interv/gru"
-	"github.com/govene/govene/interv/mlp"
-	"github.com/govene/govene/interv/transformer"
 )
 
 // engine is the backend that GOMLX_BACKEND names, shared by the tests of this package.
@@ -66,34 +61,6 @@ func alias(site interv.Site, step int) string {
 	return fmt.Sprintf("%d/%s/%d", site.Layer, site.Component, step)
 }
 
-// loaded is the model of a golden case.
-func loaded(t testing.TB, c *golden.Case) (model interv.Model) {
-	t.Helper()
-	var err error
-	switch c.Model.Family {
-	case "gru_classifier":
-		var config gru.Config
-		if err = json.Unmarshal(c.Model.Config, &config); err == nil {
-			model, err = gru.WithWeights(config, c.MustWeights(t.(*testing.T)))
-		}
-	case "mlp_classifier":
-		var config mlp.Config
-		if err = json.Unmarshal(c.Model.Config, &config); err == nil {
-			model, err = mlp.WithWeights(config, c.MustWeights(t.(*testing.T)))
-		}
-	default:
-		root := os.Getenv("GOVENE_GOLDEN")
-		if root == "" {
-			root = filepath.Join("..", "..", "internal", "golden", "testdata", "public")
-		}
-		model, err = transformer.Load(filepath.Join(root, c.Name, c.Model.Checkpoint))
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return model
-}
-
 // What is expected of models with taps holds for the same models without. A location may not count from an example's end here, since
 // a foreign model does not know of padding.
 func TestGolden(t *testing.T) {
@@ -105,7 +72,7 @@ func TestGolden(t *testing.T) {
 			if onXLA && (testing.Short() || i%32 != 0) {
 				t.Skip("XLA compiles a case for seconds")
 			}
-			c.Run(t, engine, aliased(t, loaded(t, c), c.MustInputs(t, c.Inputs.Base)))
+			c.Run(t, engine, aliased(t, models.Of(t, c), c.MustInputs(t, c.Inputs.Base)))
 		})
 	}
 }
