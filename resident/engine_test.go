@@ -217,36 +217,3 @@ func TestEndsWhenIdle(t *testing.T) {
 	stateOf(t, b) // is alive as long as there is a client
 	b.Finalize()
 }
-
-// Whatever bytes a client sends, others go on.
-func FuzzEngine(f *testing.F) {
-	socket := serveOn(f, pureGo(f), engine.Options{Limit: 64 << 20})
-	other := client(f, socket)
-	greeting := fmt.Sprintf("govene-engine 2 %s\n", resident.Dialect())
-	for _, seed := range resident.Recordings(f, socket) {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, sent []byte) {
-		conn, err := net.Dial("unix", socket)
-		if err != nil {
-			t.Fatal(err)
-		}
-		go func() {
-			fmt.Fprint(conn, greeting)
-			conn.Write(sent)
-			conn.(*net.UnixConn).CloseWrite()
-		}()
-		conn.SetReadDeadline(time.Now().Add(20 * time.Second))
-		buffer := make([]byte, 1<<16)
-		for err == nil {
-			_, err = conn.Read(buffer)
-		}
-		if failed, ok := err.(net.Error); ok && failed.Timeout() {
-			t.Errorf("the engine hangs on %q", sent)
-		}
-		conn.Close()
-		if got, err := graph.CallOnce(other, square, float32(3)); err != nil || got.Value() != float32(9) {
-			t.Errorf("got %v, %v, want 9", got, err)
-		}
-	})
-}

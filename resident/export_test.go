@@ -16,6 +16,7 @@ import (
 
 	"github.com/govene/govene/internal/stored"
 	"github.com/govene/govene/resident/internal/program"
+	"github.com/govene/govene/resident/internal/program/random"
 	"github.com/govene/govene/resident/internal/wire"
 )
 
@@ -93,4 +94,13 @@ func (c *tape) Write(b []byte) (int, error) {
 	c.said = append(c.said, b...)
 	c.mu.Unlock()
 	return c.Conn.Write(b)
+}
+
+// CompileRandom has the engine compile a program made of bytes, as it is: no builder here looks at it.
+func CompileRandom(b *Backend, choices []byte) (made compute.Executable, steps []string, err error) {
+	p := random.New(choices, b.oracle.Builder("random"))
+	builder := newBuilder(b, "random")
+	builder.code.Bytes, builder.outputs = p.Code, p.Outputs
+	made, err = builder.Compile()
+	return made, p.Steps, err
 }

@@ -26,6 +26,12 @@ type method struct {
 // Name is the name of a method by its number.
 func Name(number int) string { return methods[number].name }
 
+// Methods is how many there are.
+func Methods() int { return len(methods) }
+
+// Signature is the type of a method as a function whose first argument is the receiver.
+func Signature(number int) reflect.Type { return reflect.TypeOf(methods[number].call) }
+
 // Dialect tells programs of one version of GoMLX from those of others: a digest of names and signatures of all methods, and of the names
 // of operations and element types, whose order gives their numbers.
 var Dialect = sync.OnceValue(func() string {

@@ -15,16 +15,17 @@ type About struct {
 
 // State is what an engine holds at a moment.
 type State struct {
-	Backend   string
-	Since     time.Time
-	Clients   int
-	Executing int
-	Waiting   int
-	Compiling int
-	Programs  int
-	Limit     int64 // bytes; 0 is no limit
-	Used      int64
-	Weights   []Weights
+	Backend    string
+	Since      time.Time
+	Clients    int
+	Executing  int
+	Waiting    int
+	Compiling  int
+	Programs   int
+	Goroutines int
+	Limit      int64 // bytes; 0 is no limit
+	Used       int64
+	Weights    []Weights
 }
 
 // Weights are those of a file.
