@@ -35,6 +35,8 @@ func TestMain(m *testing.M) {
 		err = serveAsProgram(os.Args[len(os.Args)-1])
 	case os.Getenv(roleVar) == "client":
 		err = beClient()
+	case os.Getenv(roleVar) == "random":
+		err = beRandom()
 	default:
 		os.Exit(m.Run())
 	}
@@ -53,7 +55,8 @@ func serveAsProgram(config string) error {
 	}
 	fmt.Fprint(started, os.Getpid())
 	started.Close()
-	b, err := compute.NewWithConfig(config)
+	os.Setenv(compute.ConfigEnvVar, config)
+	b, _, err := backend.New()
 	if err != nil {
 		return err
 	}
@@ -64,7 +67,7 @@ func serveAsProgram(config string) error {
 	}
 	fmt.Fprintln(ready, "ready")
 	ready.Close()
-	return engine.Serve(context.Background(), listener, b, engine.Options{Idle: 20 * time.Second})
+	return engine.Serve(context.Background(), listener, b, engine.Options{Idle: 20 * time.Second, Limit: 512 << 20})
 }
 
 // beClient holds a tensor, says so, and uses it when it is told to.

@@ -62,7 +62,7 @@ func Serve(ctx context.Context, listener net.Listener, backend compute.Backend, 
 		go e.endWhenIdle(ctx)
 	}
 	var sessions sync.WaitGroup
-	defer sessions.Wait()
+	defer e.leave(&sessions)
 	for {
 		conn, err := listener.Accept()
 		if err != nil {
@@ -73,6 +73,19 @@ func Serve(ctx context.Context, listener net.Listener, backend compute.Backend, 
 			return err
 		}
 		sessions.Go(func() { e.serve(conn) })
+	}
+}
+
+// patience is how long an engine that ends waits for what executes, which may be a loop that goes on for ever.
+const patience = 2 * time.Second
+
+func (e *engine) leave(sessions *sync.WaitGroup) {
+	gone := make(chan struct{})
+	go func() { sessions.Wait(); close(gone) }()
+	select {
+	case <-gone:
+	case <-time.After(patience):
+		e.Log("ends, though a program still executes")
 	}
 }
 
@@ -143,7 +156,8 @@ func (e *engine) status() wire.State {
 	e.mu.Lock()
 	clients := len(e.clients)
 	e.mu.Unlock()
-	state := wire.State{Backend: e.backend.Description(), Since: e.started, Clients: clients, Executing: len(e.turns)}
+	state := wire.State{Backend: e.backend.Description(), Since: e.started, Clients: clients, Executing: len(e.turns),
+		Goroutines: runtime.NumGoroutine()}
 	e.programs.mu.Lock()
 	state.Programs, state.Compiling = len(e.programs.known), e.programs.compiling
 	state.Waiting = e.programs.waiting
