@@ -241,11 +241,16 @@ func failure(message []byte) error {
 }
 
 func gone(err error) error {
-	end := func(as error) bool { return errors.Is(err, as) }
-	if slices.ContainsFunc([]error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.EPIPE, syscall.ECONNRESET}, end) {
+	if ended(err) {
 		return errors.New("the engine is gone: it was stopped or killed, and what it held with it; the next program starts another")
 	}
 	return errors.WithMessage(err, "the engine is gone")
+}
+
+// ended tells whether an error says that the other end is gone.
+func ended(err error) bool {
+	end := func(as error) bool { return errors.Is(err, as) }
+	return slices.ContainsFunc([]error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.EPIPE, syscall.ECONNRESET}, end)
 }
 
 // closed is why the connection has ended, nil if it has not.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 
 	"github.com/govene/govene/resident/internal/place"
 	"github.com/govene/govene/resident/internal/program"
@@ -76,8 +77,19 @@ func connect(config string) (connection, error) {
 	return greeted(p)
 }
 
-// greeted connects and greets.
+// greeted connects and greets. An engine that ends meanwhile is no engine: the next try finds none. What forwards to another machine still
+// listens then, and its error stays.
 func greeted(p place.Place) (connection, error) {
+	for try := 0; ; try++ {
+		conn, err := greetedAtOnce(p)
+		if try == 3 || !ended(err) {
+			return conn, err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func greetedAtOnce(p place.Place) (connection, error) {
 	conn, err := p.Dial()
 	if err != nil {
 		return connection{}, err
