@@ -3,6 +3,7 @@ package resident
 import (
 	"bufio"
 	"bytes"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -80,6 +81,19 @@ func Recordings(t testing.TB, socket string) [][]byte {
 		taped.mu.Unlock()
 	}
 	return said
+}
+
+// AsksToStop tells whether what is said after the greeting ends the engine.
+func AsksToStop(said []byte) bool {
+	for r := bufio.NewReader(bytes.NewReader(said)); ; {
+		f, err := wire.ReadFrame(r)
+		if err != nil || f.Kind == wire.Stop {
+			return err == nil
+		}
+		if _, err := io.CopyN(io.Discard, r, int64(min(f.Data, uint64(len(said))))); err != nil {
+			return false
+		}
+	}
 }
 
 // tape keeps what is said on a connection.

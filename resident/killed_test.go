@@ -68,10 +68,10 @@ func TestEngineKilled(t *testing.T) {
 	}
 }
 
-// A program that never ends is left by a client that is killed and keeps its turn; others go on, and the engine can be stopped.
+// Programs that never end, of clients that are gone, keep nobody from a turn, and the engine can be stopped.
 func TestEndless(t *testing.T) {
-	if testing.Short() || runtime.GOMAXPROCS(0) < 2 {
-		t.Skip("waits for two seconds, and takes a turn of two")
+	if testing.Short() {
+		t.Skip("waits for two seconds")
 	}
 	const config = backend.GoSequential
 	folder := place(t)
@@ -79,25 +79,30 @@ func TestEndless(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	endless, err := resident.New(config)
-	if err != nil {
-		t.Fatal(err)
+	endless := func(x *graph.Node) *graph.Node {
+		loop := func(of func(x *graph.Node) *graph.Node) *graph.Function {
+			return graph.NewClosure(x.Graph(), func(g *graph.Graph) []*graph.Node {
+				return []*graph.Node{of(graph.Parameter(g, "x", x.Shape()))}
+			})
+		}
+		return graph.While(loop(func(x *graph.Node) *graph.Node { return graph.Equal(x, x) }), loop(square), x)[0]
 	}
-	ended := make(chan error, 1)
-	go func() {
-		_, err := graph.CallOnce(endless, func(x *graph.Node) *graph.Node {
-			loop := func(of func(x *graph.Node) *graph.Node) *graph.Function {
-				return graph.NewClosure(x.Graph(), func(g *graph.Graph) []*graph.Node {
-					return []*graph.Node{of(graph.Parameter(g, "x", x.Shape()))}
-				})
-			}
-			return graph.While(loop(func(x *graph.Node) *graph.Node { return graph.Equal(x, x) }), loop(square), x)[0]
-		}, float32(1))
-		ended <- err
-	}()
-	eventually(t, "the endless program", func() bool { return stateOf(t, b).Executing == 1 })
-	endless.Finalize()
-	<-ended
+	clients := runtime.GOMAXPROCS(0) // as many as there are turns
+	for i := range clients {
+		gone, err := resident.New(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() {
+			_, err := graph.CallOnce(gone, endless, float32(1))
+			ended <- err
+		}()
+		eventually(t, "the endless program", func() bool { return stateOf(t, b).Executing == 1 })
+		gone.Finalize()
+		<-ended
+		eventually(t, "its turn is over", func() bool { s := stateOf(t, b); return s.Orphans == i+1 && s.Executing == 0 && s.Clients == 1 })
+	}
 	if got, err := graph.CallOnce(b, square, float32(3)); err != nil || got.Value() != float32(9) {
 		t.Errorf("got %v, %v, want 9", got, err)
 	}

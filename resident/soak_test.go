@@ -34,7 +34,7 @@ func figuresOf(t *testing.T, watcher *resident.Backend, pid int) figures {
 		for _, w := range s.Weights {
 			held += w.Held
 		}
-		return s.Clients == 1 && s.Executing+s.Waiting+s.Compiling+held == 0
+		return s.Clients == 1 && s.Executing+s.Waiting+s.Orphans+s.Compiling+held == 0
 	})
 	f := figures{State: stateOf(t, watcher)}
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

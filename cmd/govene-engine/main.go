@@ -125,7 +125,7 @@ func status(config string) error {
 	fmt.Fprintf(w, "backend\t%s\n", state.Backend)
 	fmt.Fprintf(w, "since\t%s\n", state.Since.Format(time.DateTime))
 	fmt.Fprintf(w, "clients\t%d\n", state.Clients-1)
-	fmt.Fprintf(w, "executing\t%d, %d wait\n", state.Executing, state.Waiting)
+	fmt.Fprintf(w, "executing\t%d, %d wait, %d of clients that are gone\n", state.Executing, state.Waiting, state.Orphans)
 	fmt.Fprintf(w, "programs\t%d, %d being compiled\n", state.Programs, state.Compiling)
 	fmt.Fprintf(w, "memory\t%d MiB of %d MiB\n", state.Used/mib, state.Limit/mib)
 	for _, file := range state.Weights {

@@ -71,7 +71,7 @@ func fill(backend compute.Backend, device compute.DeviceNum, shape shapes.Shape,
 func (s *session) keep(id uint64, b *buffer) bool {
 	s.mu.Lock()
 	_, taken := s.buffers[id]
-	ok := !s.closed && !taken
+	ok := s.gone.Err() == nil && !taken
 	if ok {
 		s.buffers[id] = b
 	}

@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/gomlx/compute"
@@ -148,17 +150,30 @@ func (s *session) run(request uint32, x execution) error {
 	return nil
 }
 
+// inTurn executes when it is this client's turn. What goes on when the client is gone takes no turn any more, in which others would wait.
 func (s *session) inTurn(x execution) (outputs []compute.Buffer, err error) {
 	s.engine.programs.wait(1)
-	s.turns <- struct{}{}
-	s.engine.programs.wait(-1)
-	defer func() { <-s.turns }()
-	s.mu.Lock()
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
+	select {
+	case s.turns <- struct{}{}:
+		s.engine.programs.wait(-1)
+	case <-s.gone.Done():
+		s.engine.programs.wait(-1)
 		return nil, errGone
 	}
+	endTurn := sync.OnceFunc(func() { <-s.turns })
+	defer endTurn()
+	if s.gone.Err() != nil {
+		return nil, errGone
+	}
+	stays := context.AfterFunc(s.gone, func() {
+		s.engine.orphans.Add(1)
+		endTurn()
+	})
+	defer func() {
+		if !stays() {
+			s.engine.orphans.Add(-1)
+		}
+	}()
 	inputs := make([]compute.Buffer, len(x.inputs))
 	for i, b := range x.inputs {
 		inputs[i] = b.buf

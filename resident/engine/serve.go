@@ -14,6 +14,7 @@ import (
 	"net"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gomlx/compute"
@@ -37,6 +38,7 @@ type engine struct {
 	memory   memory
 	programs programs
 	turns    chan struct{} // who executes; the others wait in the order in which they came
+	orphans  atomic.Int64  // executions whose client is gone
 	started  time.Time
 
 	mu      sync.Mutex
@@ -110,6 +112,7 @@ func (e *engine) serve(conn net.Conn) {
 	if err != nil {
 		e.Log("a client is gone: %v", err)
 	}
+	s.finish()
 }
 
 func (e *engine) closeAll() {
@@ -157,7 +160,7 @@ func (e *engine) status() wire.State {
 	clients := len(e.clients)
 	e.mu.Unlock()
 	state := wire.State{Backend: e.backend.Description(), Since: e.started, Clients: clients, Executing: len(e.turns),
-		Goroutines: runtime.NumGoroutine()}
+		Orphans: int(e.orphans.Load()), Goroutines: runtime.NumGoroutine()}
 	e.programs.mu.Lock()
 	state.Programs, state.Compiling = len(e.programs.known), e.programs.compiling
 	state.Waiting = e.programs.waiting

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,9 +25,10 @@ type session struct {
 
 	sending sync.Mutex
 	working sync.WaitGroup
+	gone    context.Context // ends with the client
+	leave   context.CancelFunc
 
 	mu       sync.Mutex
-	closed   bool
 	buffers  map[uint64]*buffer
 	programs map[uint64]*compiled
 	next     uint64 // number of the next program
@@ -43,7 +45,9 @@ type buffer struct {
 }
 
 func newSession(e *engine, conn net.Conn, in *bufio.Reader) *session {
-	return &session{engine: e, conn: conn, in: in, buffers: map[uint64]*buffer{}, programs: map[uint64]*compiled{}}
+	s := &session{engine: e, conn: conn, in: in, buffers: map[uint64]*buffer{}, programs: map[uint64]*compiled{}}
+	s.gone, s.leave = context.WithCancel(context.Background())
+	return s
 }
 
 // serve takes requests until the client is gone or sends what is none.
@@ -196,7 +200,7 @@ func (s *session) compile(request uint32, name string, code []byte) error {
 		return err
 	}
 	s.mu.Lock()
-	if s.closed {
+	if s.gone.Err() != nil {
 		s.mu.Unlock()
 		s.engine.programs.letGo(c)
 		return errGone
@@ -248,19 +252,23 @@ func (s *session) drop(id uint64) {
 	}
 }
 
-// close frees all that the client had. What is still executing is finished first and dropped.
+// close frees all that the client had, but for what executes.
 func (s *session) close() {
 	s.conn.Close()
 	s.mu.Lock()
-	s.closed = true
-	buffers, programs := s.buffers, s.programs
-	s.buffers, s.programs = nil, nil
+	s.leave()
+	buffers := s.buffers
+	s.buffers = nil
 	s.mu.Unlock()
 	for _, b := range buffers {
 		s.release(b)
 	}
+}
+
+// finish waits until what executes has been finished and dropped.
+func (s *session) finish() {
 	s.working.Wait()
-	for _, c := range programs {
+	for _, c := range s.programs {
 		s.engine.programs.letGo(c)
 	}
 }

@@ -20,6 +20,7 @@ type State struct {
 	Clients    int
 	Executing  int
 	Waiting    int
+	Orphans    int // execute, though their clients are gone
 	Compiling  int
 	Programs   int
 	Goroutines int
