@@ -143,11 +143,13 @@ func (c *calls) ask(kind wire.Kind, message, data []byte, to ...[]byte) (answer,
 	return c.wait(w)
 }
 
-// wait waits for an answer, and reads if nobody does.
+// wait waits for an answer, and reads if nobody does. Another may have read this one's before.
 func (c *calls) wait(w *pending) (answer, error) {
 	c.mu.Lock()
-	reads := !c.reading
-	c.reading = true
+	reads := !c.reading && c.waiting[w.number] == w
+	if reads {
+		c.reading = true
+	}
 	c.mu.Unlock()
 	if !reads {
 		if a := <-w.come; !a.read {

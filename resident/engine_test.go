@@ -130,6 +130,40 @@ func TestAtOnce(t *testing.T) {
 	all.Wait()
 }
 
+// Many goroutines of a client ask at the same time, and each has its answer, whoever reads it for it.
+func TestManyAsk(t *testing.T) {
+	b := client(t, serveOn(t, pureGo(t), engine.Options{}))
+	exec, err := graph.NewExec(b, square)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 8)
+	for i := range cap(done) {
+		go func() {
+			for range 1000 {
+				if got, err := exec.Call1(float32(i)); err != nil || got.Value() != float32(i*i) {
+					done <- fmt.Errorf("got %v, %v, want %d", got, err, i*i)
+					return
+				}
+				if i%2 == 0 {
+					runtime.Gosched()
+				}
+			}
+			done <- nil
+		}()
+	}
+	for range cap(done) {
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-time.After(time.Minute):
+			t.Fatal("somebody waits for an answer that has come")
+		}
+	}
+}
+
 // What a client held is free when it is gone, and another cannot name it.
 func TestClientGone(t *testing.T) {
 	socket := serveOn(t, pureGo(t), engine.Options{})
