@@ -42,13 +42,22 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// goldenOnXLA tells whether a case runs where tests are sparing: all of gpt2's, which have every intervention; of llama's, whose keys and values
-// are shared by heads, what concerns heads and the cache, and its patches; of every family a run with padding and all activations.
+// vanillaOnXLA are vanilla interventions and generations where tests are sparing: one of each kind of unit and subspace. Patches and sites have
+// the other components.
+var vanillaOnXLA = []string{"gpt2_vanilla_block_output", "gpt2_vanilla_subspace", "gpt2_vanilla_attention_weight_h_pos", "gpt2_vanilla_head_query_output_h_pos",
+	"llama_vanilla_head_key_output_h_pos", "llama_vanilla_head_attention_value_output_h", "gpt2_generate_both_add", "gpt2_generate_prompt_vanilla",
+	"llama_generate_all_add"}
+
+// goldenOnXLA tells whether a case runs where tests are sparing: gpt2's, which have every intervention; of llama's, whose keys and values are
+// shared by heads, what concerns heads, and its patches; of every family a run with padding and all activations.
 func goldenOnXLA(name string) bool {
 	has := func(words ...string) bool {
 		return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(name, word) })
 	}
-	return strings.HasPrefix(name, "gpt2") || has("_forward_padded", "_sites") || strings.HasPrefix(name, "llama") && has("_patch", "head", "generate_all")
+	if has("_vanilla_", "_generate_") {
+		return slices.Contains(vanillaOnXLA, name)
+	}
+	return strings.HasPrefix(name, "gpt2") || has("_forward_padded", "_sites") || strings.HasPrefix(name, "llama") && has("_patch_", "_heads")
 }
 
 // spread is how far rounding alone takes two right implementations apart, of the largest logit: transformers' two on the CPU, sdpa beside
