@@ -3,6 +3,7 @@ package resident
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -30,8 +31,8 @@ func NewOn(conn net.Conn) (*Backend, error) {
 	return newBackend("test", connection{conn, in})
 }
 
-// Dialect is that of this version of GoMLX.
-func Dialect() string { return program.Dialect() }
+// Greeting is what a client says first.
+func Greeting() string { return fmt.Sprintf("govene-engine %d %s\n", wire.Version, program.Dialect()) }
 
 // Recordings are what clients say after the greeting.
 func Recordings(t testing.TB, socket string) [][]byte {

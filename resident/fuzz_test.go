@@ -19,7 +19,6 @@ import (
 func FuzzEngine(f *testing.F) {
 	socket := serveOn(f, pureGo(f), engine.Options{Limit: 64 << 20})
 	other := client(f, socket)
-	greeting := fmt.Sprintf("govene-engine 2 %s\n", resident.Dialect())
 	for _, seed := range resident.Recordings(f, socket) {
 		f.Add(seed)
 	}
@@ -32,7 +31,7 @@ func FuzzEngine(f *testing.F) {
 			t.Fatal(err)
 		}
 		go func() {
-			fmt.Fprint(conn, greeting)
+			fmt.Fprint(conn, resident.Greeting())
 			conn.Write(sent)
 			conn.(*net.UnixConn).CloseWrite()
 		}()

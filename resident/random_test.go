@@ -19,6 +19,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 
 	"github.com/govene/govene/backend"
+	"github.com/govene/govene/internal/stored"
 	"github.com/govene/govene/resident"
 )
 
@@ -153,10 +154,23 @@ func (c *randomClient) donations() error {
 	return wanted("one more", y.Value().(float32), 2)
 }
 
-// weights reads numbers of a file that all clients read.
+// inFile asks for numbers of the file that all clients read, from a place on, as float32 or, rounded, as bfloat16.
+func (c *randomClient) inFile(at int64, as dtypes.DType, n int) (compute.Buffer, error) {
+	file, err := stored.Open(os.Getenv(weightsVar))
+	if err != nil {
+		return nil, err
+	}
+	buffers, err := c.b.FileBuffers(0, []*stored.Tensor{{As: shapes.Make(as, n), Pieces: []stored.Piece{{Name: "values", File: file, Offset: 8 + 4*at, DType: "F32"}}}})
+	if err != nil {
+		return nil, err
+	}
+	return buffers[0], nil
+}
+
+// weights are shared by all clients, whatever becomes of those.
 func (c *randomClient) weights() error {
 	at, n := c.IntN(16)*1000, 1000
-	buffer, err := c.b.FileBuffer(0, os.Getenv(weightsVar), int64(8+4*at), shapes.Make(dtypes.Float32, n))
+	buffer, err := c.inFile(int64(at), dtypes.Float32, n)
 	if err != nil {
 		return err
 	}
@@ -165,6 +179,9 @@ func (c *randomClient) weights() error {
 		return err
 	}
 	c.held = append(c.held, buffer)
+	if half, err := c.inFile(int64(at), dtypes.BFloat16, n); err != nil || half == nil {
+		return fmt.Errorf("in 16 bits: %v, %v", half, err)
+	}
 	return wanted("a weight", values[n-1], float32(at+n-1))
 }
 
@@ -191,8 +208,8 @@ func (c *randomClient) refusals() error {
 	if _, err := graph.CallOnce(c.b, func(x *graph.Node) *graph.Node { return graph.BroadcastToDims(x, 1<<28) }, float32(1)); err == nil {
 		return wanted("a tensor beyond the limit", "nothing", "an error")
 	}
-	if _, err := c.b.FileBuffer(0, os.Getenv(weightsVar), 1<<40, shapes.Make(dtypes.Float32, 1)); err == nil {
-		return wanted("a weight beyond the file", "nothing", "an error")
+	if buffer, err := c.inFile(1<<40, dtypes.Float32, 1); err == nil && buffer != nil {
+		return wanted("a weight beyond the file", "a buffer", "none")
 	}
 	return nil
 }

@@ -146,7 +146,7 @@ func babble(t *testing.T, socket string, said []byte, r *rand.Rand) {
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(10 * time.Second))
-	said = append([]byte(fmt.Sprintf("govene-engine 1 %s\n", resident.Dialect())), said[:r.IntN(len(said))]...)
+	said = append([]byte(resident.Greeting()), said[:r.IntN(len(said))]...)
 	for range r.IntN(4) {
 		said[r.IntN(len(said))] ^= byte(1 << r.IntN(8))
 	}
