@@ -56,19 +56,22 @@ bench-transformer: setup
 	@bench/transformer.sh
 
 # The race detector runs without XLA, which takes long to compile, but for the backend's own tests, and without a check of pointers that the Go
-# backend's SIMD fails.
+# backend's SIMD fails. Through an engine a part is tested, and with GOVENE_LONG=1 all, on XLA, too.
+ENGINE = $(CURDIR)/.lab/bin/govene-engine
+PART = -short -run 'Golden|Invariant|Pyvene' ./interv/...
 test: setup
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted"; exit 1; }
 	go vet ./...
 	.lab/bin/staticcheck ./...
 	GOMLX_BACKEND=go:ops_sequential go test -count=1 -timeout=30m ./...
-	@.lab/bin/govene-engine stop go:ops_sequential 2>/dev/null || true
-	GOVENE_ENGINE=$(CURDIR)/.lab/bin/govene-engine GOMLX_BACKEND=resident:go:ops_sequential go test -count=1 -short -run 'Golden|Invariant|Pyvene' ./interv/...
-	@.lab/bin/govene-engine stop go:ops_sequential
+	@$(ENGINE) stop go:ops_sequential 2>/dev/null || true
+	GOVENE_ENGINE=$(ENGINE) GOMLX_BACKEND=resident:go:ops_sequential go test -count=1 $(if $(GOVENE_LONG),-timeout=60m ./...,$(PART))
+	@$(ENGINE) stop go:ops_sequential
 	GOMLX_BACKEND=go:ops_sequential go test -count=1 -timeout=30m -race -short -tags=noxla -gcflags=all=-d=checkptr=0 ./...
 	@for target in darwin/arm64 windows/amd64 linux/arm64; do \
 		echo "go build for $$target"; GOEXPERIMENT= CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} go build ./... || exit 1; done
 	@if [ -e .lab/pjrt/pjrt_c_api_cpu_plugin.so ]; then echo "go test on xla:cpu"; GOMLX_BACKEND=xla:cpu go test -count=1 -timeout=30m ./... && \
-		go test -count=1 -race -short -gcflags=all=-d=checkptr=0 ./backend; \
+		go test -count=1 -race -short -gcflags=all=-d=checkptr=0 ./backend && { [ -z "$${GOVENE_LONG:-}" ] || { \
+		$(ENGINE) stop xla:cpu 2>/dev/null; GOVENE_ENGINE=$(ENGINE) GOMLX_BACKEND=resident:xla:cpu go test -count=1 -timeout=120m ./... && $(ENGINE) stop xla:cpu; }; }; \
 	else echo "SKIPPED: no XLA plugin, so nothing ran on xla:cpu"; [ -z "$${CI:-}" ] || [ "$$(go env GOOS/GOARCH)" != linux/amd64 ]; fi
 	@$(MAKE) --no-print-directory notebooks
