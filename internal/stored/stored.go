@@ -72,6 +72,17 @@ func (t *Tensor) Check() error {
 	return nil
 }
 
+// Part is so many of the tensor's elements, from one on; nil if they lie in several pieces.
+func (t *Tensor) Part(from, count int) *Tensor {
+	in := int(t.count())
+	if count < 1 || from/in != (from+count-1)/in {
+		return nil
+	}
+	p := t.Pieces[from/in]
+	p.Offset += int64(from % in * safetensors.Size(p.DType))
+	return &Tensor{As: shapes.Make(t.As.DType, count), Pieces: []Piece{p}}
+}
+
 // count is the number of elements of a piece.
 func (t *Tensor) count() int64 { return int64(t.As.Size() / len(t.Pieces)) }
 

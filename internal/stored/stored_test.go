@@ -103,8 +103,15 @@ func TestRead(t *testing.T) {
 						want = append1(want, x)
 					}
 				}
+				if len(from.Pieces) > 1 && from.Part(piece-1, 2) != nil {
+					t.Error("a part of two pieces")
+				}
 				if !slices.Equal(bytesOf(t, from), want) {
 					t.Errorf("%s as %s in %d pieces has other bits", dtype, as, len(from.Pieces))
+				}
+				size := as.Size()
+				if part := bytesOf(t, from.Part(piece+1, 5)); !slices.Equal(part, want[(piece+1)*size:(piece+6)*size]) {
+					t.Errorf("%s as %s in %d pieces: a part has other bits", dtype, as, len(from.Pieces))
 				}
 				if bytes := int64(len(values) * safetensors.Size(dtype)); from.Bytes() != bytes {
 					t.Errorf("got %d bytes, wanted %d", from.Bytes(), bytes)

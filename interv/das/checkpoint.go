@@ -29,7 +29,11 @@ func (s *Search) open(model interv.Model, train, held Data) (*checkpoint, error)
 	if c.path == "" {
 		return c, nil
 	}
-	c.digest = "search " + s.digest(model, train, held)
+	digest, err := s.digest(model, train, held)
+	if err != nil {
+		return nil, err
+	}
+	c.digest = "search " + digest
 	values, err := interv.LoadTensors(c.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -45,7 +49,7 @@ func (s *Search) open(model interv.Model, train, held Data) (*checkpoint, error)
 }
 
 // digest tells searches apart whose bits differ.
-func (s *Search) digest(model interv.Model, train, held Data) string {
+func (s *Search) digest(model interv.Model, train, held Data) (string, error) {
 	sum := sha256.New()
 	fmt.Fprintln(sum, s.Places, s.Ranks, s.Seeds, s.Kind, s.Steps, s.Batch, s.Rate, s.MaskRate, s.Penalty, s.Every, s.Patience, s.MaxRows, s.Seed)
 	for _, schedule := range []func(int) float64{s.Schedule, s.Temperature} {
@@ -61,7 +65,9 @@ func (s *Search) digest(model interv.Model, train, held Data) string {
 			list[name].MustConstFlatData(func(flat any) { binary.Write(sum, binary.LittleEndian, flat) })
 		}
 	}
-	add(model.Weights().All())
+	if err := model.Weights().Digest(sum); err != nil {
+		return "", err
+	}
 	for _, d := range []Data{train, held} {
 		add(d.Base)
 		for _, source := range d.Sources {
@@ -69,7 +75,7 @@ func (s *Search) digest(model interv.Model, train, held Data) string {
 		}
 		fmt.Fprintln(sum, d.Labels, d.Values)
 	}
-	return hex.EncodeToString(sum.Sum(nil))
+	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 // The numbers of an alignment in a checkpoint.

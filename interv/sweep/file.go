@@ -94,27 +94,20 @@ func (j *job) digest() (string, error) {
 	}
 	sum := sha256.New()
 	fmt.Fprintf(sum, "%s\n%s\n%s\n%s\n", fileFormat, j.backend.Name(), asked, catalogue)
-	add := func(name string, t *tensors.Tensor, most int) error {
-		fmt.Fprintf(sum, "%s %s\n", name, t.Shape())
-		return t.ConstBytes(func(data []byte) {
-			if len(data) <= 2*most {
-				sum.Write(data)
-				return
-			}
-			sum.Write(data[:most])
-			sum.Write(data[len(data)-most:])
-		})
-	}
-	const all, ends = math.MaxInt / 2, 4096
+	write := func(data []byte) { sum.Write(data) }
 	for _, inputs := range []interv.Inputs{j.Base, j.Source, j.Parameters} {
 		for _, name := range sortedNames(inputs) {
-			if err := add(name, inputs[name], all); err != nil {
+			fmt.Fprintf(sum, "%s %s\n", name, inputs[name].Shape())
+			if err := inputs[name].ConstBytes(write); err != nil {
 				return "", err
 			}
 		}
 	}
-	for _, name := range j.model.Weights().Names() {
-		if err := add(name, j.model.Weights().Tensor(name), ends); err != nil {
+	const ends = 4096 // bytes
+	weights := j.model.Weights()
+	for _, name := range weights.Names() {
+		fmt.Fprintf(sum, "%s %s\n", name, weights.Shape(name))
+		if err := weights.Ends(name, ends, write); err != nil {
 			return "", err
 		}
 	}

@@ -69,7 +69,9 @@ func (r *run) digest(model interv.Model) (string, error) {
 			fmt.Fprintln(sum, r.Schedule(step))
 		}
 	}
-	add(sum, model.Weights().All())
+	if err := model.Weights().Digest(sum); err != nil {
+		return "", err
+	}
 	first, err := r.stream(0)
 	if err != nil {
 		return "", interv.Within("batch of step 0", err)

@@ -2,6 +2,7 @@ package transformer_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"math"
@@ -172,6 +173,57 @@ func TestExpertsAreStacked(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantClose(t, "logits", forward(t, again, tokens(1, 4), nil), forward(t, model, tokens(1, 4), nil), 0)
+}
+
+// A digest of weights, and one of their ends, is the same of those given, of those that lie in files, which are read for it alone, and of
+// those that have been read.
+func TestDigests(t *testing.T) {
+	digests := func(m *transformer.Model) (all, ends string) {
+		w, sum, most := m.Weights(), sha256.New(), 256
+		if err := w.Digest(sum); err != nil {
+			t.Fatal(err)
+		}
+		all = fmt.Sprintf("%x", sum.Sum(nil))
+		for _, name := range w.Names() {
+			if err := w.Ends(name, most, func(data []byte) { sum.Write(data) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return all, fmt.Sprintf("%x", sum.Sum(nil))
+	}
+	for _, family := range []string{"gpt2", "qwen3_moe"} {
+		given, folder := tinyModel[float32](t, family), t.TempDir()
+		if err := given.Save(folder); err != nil {
+			t.Fatal(err)
+		}
+		all, ends := digests(given)
+		told := 0
+		loaded, err := transformer.Load(folder, transformer.Progress(func(string, int64, int64) { told++ }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, when := range []string{"in files", "on a device"} {
+			if gotAll, gotEnds := digests(loaded); gotAll != all || gotEnds != ends {
+				t.Errorf("%s, %s: other digests than of what was saved", family, when)
+			}
+			if told > 0 && when == "in files" {
+				t.Errorf("%s: a digest loaded the weights", family)
+			}
+			if err := loaded.Weights().Upload(engine); err != nil {
+				t.Fatal(err)
+			}
+		}
+		other := given.Weights().All()
+		name := given.Weights().Names()[2]
+		other[name] = tensors.FromShape(other[name].Shape())
+		changed, err := given.WithWeights(other)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if gotAll, gotEnds := digests(changed); gotAll == all || gotEnds == ends {
+			t.Errorf("%s: other weights have the same digests", family)
+		}
+	}
 }
 
 // Layers without a mixture have an MLP's sites, and the others the experts'.
