@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/interv"
 )
@@ -65,5 +66,25 @@ func TestCallsAfterCalls(t *testing.T) {
 			continue
 		}
 		wantSame(t, fmt.Sprintf("step %d, %v", step, call), flat(got.Output), flat(want.Output))
+	}
+}
+
+// What a noise of another seed draws, given as activations, is its noise, in the program that there is.
+func TestNoiseOfAnotherSeed(t *testing.T) {
+	const batch, positions, width = 2, 3, 4
+	model := newAttention(1, width, 2, positions, dtypes.Float32, 3)
+	call := interv.Call{Base: embeds(random(1, batch, positions, width)), Locations: []*interv.Location{interv.At(interv.Repeat(batch, 0, 2))}}
+	noisy := func(seed uint64) *interv.Intervenable {
+		return interv.MustNew(engine, model, interv.Config{Representations: []interv.Representation{{Component: attends, Intervention: interv.Noise{Level: 1, Seed: seed}}}})
+	}
+	iv := noisy(3)
+	first := flat(iv.MustRun(call).Output)
+	want := flat(noisy(4).MustRun(call).Output)
+	call.Activations = []*tensors.Tensor{interv.Noise{Seed: 4}.Draw(2, width)}
+	got := flat(iv.MustRun(call).Output)
+	wantSame(t, "seed 4", got, want)
+	wantDifferent(t, got, first)
+	if n := iv.Stats().Programs; n != 1 {
+		t.Errorf("got %d programs, wanted 1", n)
 	}
 }

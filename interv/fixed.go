@@ -95,7 +95,7 @@ func (Skip) ReadsInput() {}
 
 // Noise adds normal noise: out = b + noise level · ε, ε ~ N(0, 1) drawn from Seed for each unit and dimension, the same for every example
 // and call, as in causal tracing: Meng et al., "Locating and Editing Factual Associations in GPT" (2022). Activations of a call, where
-// given, are taken for ε. It takes no subspace.
+// given, are taken for ε: what a Noise of another seed draws is another draw in the same program. It takes no subspace.
 type Noise struct {
 	Level float64 `json:"level,omitempty"` // 0 means pyvene's 0.13462981581687927; the parameter noise_level, not trained, changes it
 	Seed  uint64  `json:"seed,omitempty"`

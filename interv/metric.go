@@ -9,6 +9,8 @@ import (
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/govene/govene/internal/host"
 )
 
 // Metric measures a run by its logits, where the run is: a graph function, of which only the numbers come to the host. It works row by
@@ -87,6 +89,45 @@ type Measure struct {
 	// example, before any padding on the right; nil means −1, the last. A model whose output has no positions, such as a classifier, takes
 	// nil alone.
 	At [][]int
+}
+
+// ForRows is the measure for a batch whose example i is example rows[i] of the batch, of so many, that m is for: its data and places are those of
+// these examples.
+func (m Measure) ForRows(batch int, rows []int) Measure {
+	m.Metric = ofRows{m.Metric, batch, rows}
+	if len(m.At) > 1 {
+		at := make([][]int, len(rows))
+		for i, row := range rows {
+			at[i] = m.At[row]
+		}
+		m.At = at
+	}
+	return m
+}
+
+// ofRows is a metric whose data, of so many examples, are picked for the rows of another batch.
+type ofRows struct {
+	Metric
+	batch int
+	rows  []int
+}
+
+// Data are those of the rows.
+func (m ofRows) Data(_, logits int) (Inputs, error) {
+	data, err := m.Metric.Data(m.batch, logits)
+	if err != nil {
+		return nil, err
+	}
+	return host.Examples(data, m.rows), nil
+}
+
+// ReadsClean is the metric's.
+func (m ofRows) ReadsClean() bool { return ReadsClean(m.Metric) }
+
+// Counts is the metric's.
+func (m ofRows) Counts() bool {
+	counter, ok := m.Metric.(Counter)
+	return ok && counter.Counts()
 }
 
 // title is what the measure's value is found by.

@@ -13,6 +13,7 @@ import (
 	"github.com/govene/govene/internal/host"
 	"github.com/govene/govene/internal/must"
 	"github.com/govene/govene/interv"
+	"github.com/govene/govene/interv/sweep"
 	"github.com/govene/govene/interv/transformer"
 	"github.com/govene/govene/plotting"
 )
@@ -33,6 +34,9 @@ type Attribution struct {
 	// Steps above 1 takes the mean of gradients in runs whose embeddings are e(base) + (k + ½)/Steps · (e(source) − e(base)) at all positions,
 	// k from 0 to Steps−1, in place of the base's: EAP-IG of Hanna et al., "Have Faith in Faithfulness" (2024).
 	Steps int
+
+	// Memory is about what a batch of pairs may take besides the weights, 0 for 2 GiB; one pair at a time it is at least.
+	Memory sweep.Bytes
 }
 
 // Scores are those of all edges.
@@ -86,49 +90,67 @@ func (a Attribution) run(ctx context.Context, backend compute.Backend, model int
 		return nil, err
 	}
 	gradients := iv.GradientOf(a.Measure).At(interv.Site{Component: transformer.Edge})
-	cut := make([]float64, j.extent.Batch*len(j.readers)*len(j.writers))
-	inputs := edged.With(a.Base, host.Tensor(cut, j.dtype, j.extent.Batch, len(j.readers), len(j.writers)), source, base)
-	s := &Scores{}
-	for k := range max(1, a.Steps) {
-		if err := context.Cause(ctx); err != nil {
-			return nil, err
+	chunks := j.chunks(a.Memory, true)
+	s := j.noScores()
+	for _, pairs := range chunks {
+		rows := filled(chunks, pairs)
+		of := gradients
+		if len(chunks) > 1 {
+			of = gradients.Measuring(a.Measure.ForRows(j.extent.Batch, rows))
 		}
-		call := interv.Call{Base: inputs}
-		if a.Steps > 1 {
-			site := interv.Site{Component: transformer.Embedding}
-			moved, from := host.Floats(source[site]), host.Floats(base[site])
-			for i := range moved {
-				moved[i] = (float64(k) + 0.5) / float64(a.Steps) * (moved[i] - from[i])
+		base, source := base.of(rows), source.of(rows)
+		cut := make([]float64, len(rows)*len(j.readers)*len(j.writers))
+		inputs := edged.With(host.Examples(a.Base, rows), host.Tensor(cut, j.dtype, len(rows), len(j.readers), len(j.writers)), source, base)
+		for k := range max(1, a.Steps) {
+			if err := context.Cause(ctx); err != nil {
+				return nil, err
 			}
-			call.Activations = []*tensors.Tensor{host.Tensor(moved, j.dtype, base[site].Shape().Dimensions...)}
-			call.Locations = []*interv.Location{interv.Everywhere()}
+			call := interv.Call{Base: inputs}
+			if a.Steps > 1 {
+				site := interv.Site{Component: transformer.Embedding}
+				moved, from := host.Floats(source[site]), host.Floats(base[site])
+				for i := range moved {
+					moved[i] = (float64(k) + 0.5) / float64(a.Steps) * (moved[i] - from[i])
+				}
+				call.Activations = []*tensors.Tensor{host.Tensor(moved, j.dtype, base[site].Shape().Dimensions...)}
+				call.Locations = []*interv.Location{interv.Everywhere()}
+			}
+			at, err := of.Run(call)
+			if err != nil {
+				return nil, err
+			}
+			s.add(j.parts, host.Floats(at.Activations[0].Gradient), pairs, len(rows), 1/float64(max(1, a.Steps)))
+			s.Metric = at.Metrics[0].Name
 		}
-		at, err := gradients.Run(call)
-		if err != nil {
-			return nil, err
-		}
-		s.add(j.parts, host.Floats(at.Activations[0].Gradient), j.extent.Batch, 1/float64(max(1, a.Steps)))
-		s.Metric = at.Metrics[0].Name
 	}
 	return s, nil
 }
 
-// add adds a share of the gradients with respect to cuts, [pair, reader, position, writer].
-func (s *Scores) add(p *parts, gradient []float64, pairs int, share float64) {
-	positions := len(gradient) / len(p.readers) / len(p.writers) / pairs
+// noScores has all edges.
+func (j *job) noScores() *Scores {
+	s := &Scores{}
+	for _, to := range j.readers {
+		for _, from := range j.writers {
+			if e := (Edge{from, to}); j.has(e) {
+				s.Edges, s.Each = append(s.Edges, e), append(s.Each, make([]float64, j.extent.Batch))
+			}
+		}
+	}
+	return s
+}
+
+// add adds a share of the gradients with respect to cuts, [row, reader, position, writer], whose first rows are some pairs.
+func (s *Scores) add(p *parts, gradient []float64, pairs []int, rows int, share float64) {
+	positions := len(gradient) / len(p.readers) / len(p.writers) / rows
 	edge := 0
 	for r, to := range p.readers {
 		for w, from := range p.writers {
-			e := Edge{from, to}
-			if !p.has(e) {
+			if !p.has(Edge{from, to}) {
 				continue
 			}
-			if edge == len(s.Edges) {
-				s.Edges, s.Each = append(s.Edges, e), append(s.Each, make([]float64, pairs))
-			}
-			for pair := range pairs {
+			for row, pair := range pairs {
 				for position := range positions {
-					s.Each[edge][pair] += share * gradient[((pair*len(p.readers)+r)*positions+position)*len(p.writers)+w]
+					s.Each[edge][pair] += share * gradient[((row*len(p.readers)+r)*positions+position)*len(p.writers)+w]
 				}
 			}
 			edge++

@@ -12,8 +12,8 @@
 // the keys and values of every key and value head, every MLP's input, and the final norm, before the logits. There is an edge from each writer to
 // each reader that comes after it. Elhage et al., "A Mathematical Framework for Transformer Circuits" (2021).
 //
-// All pairs are one batch. With edges, it holds what every writer writes, and a number for each edge at each position of each pair: GPT-2
-// small, with its 32,491 edges, takes up to 6 GB on a CPU for 8 pairs of 32 tokens. Give more pairs in several calls.
+// With edges, a run holds a stream for each reader, and all that every writer adds to it: of GPT-2 small, with its 32,491 edges, about 0.7 GB for
+// a pair of 32 tokens. So as many pairs are one batch as Memory allows.
 package circuit
 
 import (
@@ -104,6 +104,7 @@ func Edges(model interv.Model) ([]Edge, error) {
 type parts struct {
 	writers, readers []Node
 	parallel         bool
+	layers, width    int // of the model and of its stream
 }
 
 func partsOf(model interv.Model) (*parts, error) {
@@ -112,7 +113,7 @@ func partsOf(model interv.Model) (*parts, error) {
 		return nil, &interv.Error{Axis: "model", Got: fmt.Sprintf("%T", model), Wanted: "a transformer"}
 	}
 	config := m.Config()
-	p := &parts{writers: []Node{Embedding}, parallel: config.Parallel}
+	p := &parts{writers: []Node{Embedding}, parallel: config.Parallel, layers: config.Layers, width: config.Width}
 	for layer := range config.Layers {
 		for head := range config.Attention.Heads {
 			p.writers = append(p.writers, Head(layer, head))

@@ -13,6 +13,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/backend"
+	"github.com/govene/govene/internal/host"
 	"github.com/govene/govene/internal/wanted"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/attribution"
@@ -413,5 +414,25 @@ func TestCircuitsIn16Bits(t *testing.T) {
 	largest := wide.Mean(wide.Top(1).Edges[0])
 	for i, e := range wide.Edges {
 		near(t, e.String(), scores.Each[i], wide.Each[i], 0.05*math.Abs(largest))
+	}
+}
+
+// However little memory there is, batch by batch scores and metrics are those of all pairs at once, each with its own tokens.
+func TestPairsInBatches(t *testing.T) {
+	skipLong(t)
+	m := family(t, "llama")
+	rows := []int{1, 0, 1}
+	base, source := host.Examples(base, rows), host.Examples(source, rows)
+	measure := interv.Measure{Metric: metric.LogitDifference{Right: metric.Each(5, 7, 2), Wrong: metric.Each(6)}, At: [][]int{{-1}, {-1}, {-2}}}
+	a := circuit.Attribution{Base: base, Source: source, Measure: measure, Steps: 2}
+	e := circuit.Evaluation{Base: base, Source: source, Metric: measure.Metric, ReadAt: measure.At, Circuits: []circuit.Circuit{{Edges: edgesOf(t, m)[3:9]}}}
+	scores, result := circuit.MustAttribute(engine, m, a), circuit.MustEvaluate(engine, m, e)
+	memory := circuit.PairBytes(t, engine, m, base, source)
+	for batch := range 3 {
+		a.Memory, e.Memory = sweep.Bytes(batch*memory)+1, sweep.Bytes(batch*memory)+1
+		for i, got := range circuit.MustAttribute(engine, m, a).Each {
+			near(t, fmt.Sprintf("%v, batches of %d", scores.Edges[i], batch), got, scores.Each[i], 1e-9)
+		}
+		near(t, fmt.Sprintf("batches of %d", batch), circuit.MustEvaluate(engine, m, e).Values[0], result.Values[0], 1e-9)
 	}
 }

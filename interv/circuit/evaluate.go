@@ -12,6 +12,7 @@ import (
 	"github.com/govene/govene/internal/host"
 	"github.com/govene/govene/internal/must"
 	"github.com/govene/govene/interv"
+	"github.com/govene/govene/interv/sweep"
 	"github.com/govene/govene/interv/transformer"
 )
 
@@ -39,6 +40,10 @@ type Evaluation struct {
 	// is not padding.
 	Metric interv.Metric
 	ReadAt [][]int
+
+	// Memory is about what a batch of pairs with edges may take besides the weights, 0 for 2 GiB; one pair at a time it is at least. Circuits of
+	// nodes take all pairs at once.
+	Memory sweep.Bytes
 }
 
 // Ablation is what nodes outside a circuit write.
@@ -206,27 +211,40 @@ type runner struct {
 
 // circuit is the metric of a circuit, of each pair.
 func (r *runner) circuit(c Circuit) ([]float64, error) {
-	program, inputs := &r.nodes, interv.Inputs(nil)
 	var err error
+	measure := interv.Measure{Metric: r.Metric, At: r.ReadAt}
 	if c.Edges == nil {
 		if r.nodes == nil {
 			if r.nodes, err = interv.New(r.backend, ablated{r.model, r.parts}, interv.Config{}); err != nil {
 				return nil, err
 			}
 		}
-		inputs = ablated{r.model, r.parts}.with(r.Base, r.inside(c), r.outside)
-	} else {
-		if r.edges == nil {
-			if r.edged, err = r.model.Edges(); err != nil {
-				return nil, err
-			}
-			if r.edges, err = interv.New(r.backend, r.edged, interv.Config{}); err != nil {
-				return nil, err
-			}
-		}
-		program, inputs = &r.edges, r.edged.With(r.Base, r.cut(c), r.outside, nil)
+		return r.measure(r.nodes, ablated{r.model, r.parts}.with(r.Base, r.inside(c), r.outside), measure)
 	}
-	result, err := (*program).Run(interv.Call{Base: inputs, Metrics: []interv.Measure{{Metric: r.Metric, At: r.ReadAt}}})
+	if r.edges == nil {
+		if r.edged, err = r.model.Edges(); err != nil {
+			return nil, err
+		}
+		if r.edges, err = interv.New(r.backend, r.edged, interv.Config{}); err != nil {
+			return nil, err
+		}
+	}
+	var values []float64
+	chunks := r.chunks(r.Memory, false)
+	for _, pairs := range chunks {
+		rows := filled(chunks, pairs)
+		of, err := r.measure(r.edges, r.edged.With(host.Examples(r.Base, rows), r.cut(c, len(rows)), r.outside.of(rows), nil), measure.ForRows(r.extent.Batch, rows))
+		if err != nil {
+			return nil, err
+		}
+		values = append(values, of[:len(pairs)]...)
+	}
+	return values, nil
+}
+
+// measure is the metric of a run, of each row.
+func (r *runner) measure(program *interv.Intervenable, inputs interv.Inputs, measure interv.Measure) ([]float64, error) {
+	result, err := program.Run(interv.Call{Base: inputs, Metrics: []interv.Measure{measure}})
 	if err != nil {
 		return nil, err
 	}
@@ -248,8 +266,8 @@ func (r *runner) inside(c Circuit) *tensors.Tensor {
 	return host.Tensor(slices.Repeat(row, r.extent.Batch), r.dtype, r.extent.Batch, len(row))
 }
 
-// cut marks the edges outside a circuit, [pair, reader, writer].
-func (r *runner) cut(c Circuit) *tensors.Tensor {
+// cut marks the edges outside a circuit, [row, reader, writer].
+func (r *runner) cut(c Circuit, count int) *tensors.Tensor {
 	inside := map[Edge]bool{}
 	for _, e := range c.Edges {
 		inside[e] = true
@@ -264,7 +282,7 @@ func (r *runner) cut(c Circuit) *tensors.Tensor {
 			rows = append(rows, cut)
 		}
 	}
-	return host.Tensor(slices.Repeat(rows, r.extent.Batch), r.dtype, r.extent.Batch, len(r.readers), len(r.writers))
+	return host.Tensor(slices.Repeat(rows, count), r.dtype, count, len(r.readers), len(r.writers))
 }
 
 func mean(values []float64) (mean float64) {

@@ -130,7 +130,7 @@ func (r *batched) call(items []item) ([]float64, error) {
 		location, activations := r.locate(p, items, pairs)
 		first.Locations, first.Activations = append(first.Locations, location), append(first.Activations, activations)
 	}
-	second := interv.Call{Base: base, Metrics: []interv.Measure{r.measure(pairs)}}
+	second := interv.Call{Base: base, Metrics: []interv.Measure{interv.Measure{Metric: r.Metric, At: r.ReadAt}.ForRows(r.extent.Batch, pairs)}}
 	for _, p := range r.receivers {
 		rows, heads := make([][]int, r.rows), make([][]int, r.rows)
 		for row, pair := range pairs {
@@ -213,18 +213,6 @@ func gather(table *tensors.Tensor, pairs []int, heads, positions [][]int) *tenso
 	return out
 }
 
-// measure is the metric for rows of pairs.
-func (r *batched) measure(pairs []int) interv.Measure {
-	m := interv.Measure{Metric: rowsMetric{r.Metric, r.extent.Batch, pairs}, At: r.ReadAt}
-	if len(r.ReadAt) > 1 {
-		m.At = make([][]int, len(pairs))
-		for row, pair := range pairs {
-			m.At[row] = r.ReadAt[pair]
-		}
-	}
-	return m
-}
-
 // numbers are the values of the metric, one a row.
 func (r *batched) numbers(result *interv.Result, rows int) ([]float64, error) {
 	value := result.Metrics[0].Value
@@ -233,25 +221,6 @@ func (r *batched) numbers(result *interv.Result, rows int) ([]float64, error) {
 	}
 	return host.Floats(value), nil
 }
-
-// rowsMetric is a metric whose data, of so many pairs, are picked for the rows of a batch.
-type rowsMetric struct {
-	interv.Metric
-	batch int
-	pairs []int
-}
-
-// Data are those of the rows.
-func (m rowsMetric) Data(_, logits int) (interv.Inputs, error) {
-	data, err := m.Metric.Data(m.batch, logits)
-	if err != nil {
-		return nil, err
-	}
-	return host.Examples(data, m.pairs), nil
-}
-
-// ReadsClean is the metric's.
-func (m rowsMetric) ReadsClean() bool { return interv.ReadsClean(m.Metric) }
 
 // nothing is the metric of a run whose logits nobody reads, and which therefore ends where its last site is.
 type nothing struct{}

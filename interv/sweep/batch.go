@@ -278,14 +278,7 @@ func (b *batched) activations(at place, patches []*patch, pairs []int) *tensors.
 
 // measure is the metric for rows of pairs.
 func (j *job) measure(pairs []int) interv.Measure {
-	m := interv.Measure{Metric: rowsMetric{j.Metric, host.Examples(j.reading.Data, pairs)}}
-	if j.reading.Positions != nil {
-		m.At = make([][]int, len(pairs))
-		for row, pair := range pairs {
-			m.At[row] = []int{j.reading.Positions[pair]}
-		}
-	}
-	return m
+	return interv.Measure{Metric: j.Metric, At: j.ReadAt}.ForRows(j.extent.Batch, pairs)
 }
 
 // numbers are the values of the metric, one a row.
@@ -296,15 +289,3 @@ func (j *job) numbers(result *interv.Result) ([]float64, error) {
 	}
 	return host.Floats(value), nil
 }
-
-// rowsMetric is a metric whose data have been picked for the rows of a batch.
-type rowsMetric struct {
-	interv.Metric
-	data interv.Inputs
-}
-
-// Data are those of the rows.
-func (m rowsMetric) Data(int, int) (interv.Inputs, error) { return m.data, nil }
-
-// ReadsClean is the metric's.
-func (m rowsMetric) ReadsClean() bool { return interv.ReadsClean(m.Metric) }
