@@ -12,7 +12,8 @@
 // --xla_allow_excess_precision=false, so that numbers of 16 bits are rounded in every program alike, and for xla:cpu
 // --xla_backend_optimization_level=1 and --xla_cpu_use_xnnpack=false, with which programs compile sooner and sweeps run faster.
 //
-// Nothing is printed, downloaded or installed here. What was chosen, and why, is a [Choice] that the caller shows:
+// Nothing is downloaded or installed here, and nothing printed but by [MustNew] where it goes on without an engine. What was chosen, and why,
+// is a [Choice] that the caller shows:
 //
 //	engine, choice, err := backend.New()
 //	fmt.Println(choice) // xla:cpu (XLA): found the plugin /usr/local/lib/go-xla/pjrt_c_api_cpu_plugin.so
@@ -47,7 +48,7 @@ const GoSequential = "go:ops_sequential"
 // takes milliseconds, is worth more than what it saves per call.
 const Small Parameters = 1 << 20
 
-// ResidentVar is the environment variable that, set to anything, has models kept in an engine that outlives the program, if it can be had.
+// ResidentVar is the environment variable that, set to anything but 0, has models kept in an engine that outlives the program, if it can be had.
 const ResidentVar = "GOVENE_RESIDENT"
 
 // Parameters is the number of parameters of the model to run, which decides where the user does not; zero says nothing.
@@ -100,7 +101,7 @@ func MustChoose() Choice { return Parameters(0).MustChoose() }
 // New chooses for a model of unknown size and makes the backend.
 func New() (compute.Backend, Choice, error) { return Parameters(0).New() }
 
-// MustNew is New for notebooks: it panics on an error and leaves the choice to [MustChoose].
+// MustNew is New for notebooks: it panics on an error and leaves the choice to [MustChoose], but for an engine that can't be had.
 func MustNew() compute.Backend { return Parameters(0).MustNew() }
 
 // Choose chooses for a model of n parameters, without making the backend.
@@ -114,7 +115,7 @@ func (n Parameters) Choose() (Choice, error) {
 	if 0 < n && n < Small {
 		return Choice{GoSequential, fmt.Sprintf("the model has %d parameters, and below %d compiling with XLA costs more than it saves", n, Small)}, nil
 	}
-	if os.Getenv(ResidentVar) != "" {
+	if n.wantsEngine() {
 		program, err := resident.FindProgram()
 		if err == nil {
 			return Choice{resident.Name, ResidentVar + " asks for it; the engine is " + program}, nil
@@ -122,6 +123,12 @@ func (n Parameters) Choose() (Choice, error) {
 		return besidesResident(err)
 	}
 	return inProcess()
+}
+
+// wantsEngine tells whether the environment asks for an engine where a model has n parameters.
+func (n Parameters) wantsEngine() bool {
+	asked := os.Getenv(ResidentVar)
+	return asked != "" && asked != "0" && os.Getenv(compute.ConfigEnvVar) == "" && (n == 0 || n >= Small)
 }
 
 // inProcess chooses among the backends that are linked.
@@ -152,7 +159,7 @@ func (n Parameters) New() (compute.Backend, Choice, error) {
 		return nil, Choice{}, err
 	}
 	engine, err := choice.New()
-	if err != nil && os.Getenv(compute.ConfigEnvVar) == "" && choice.Name == resident.Name {
+	if err != nil && n.wantsEngine() && choice.Name == resident.Name {
 		if choice, err = besidesResident(err); err != nil {
 			return nil, Choice{}, err
 		}
@@ -161,9 +168,13 @@ func (n Parameters) New() (compute.Backend, Choice, error) {
 	return engine, choice, err
 }
 
-// MustNew is New for notebooks: it panics on an error.
+// MustNew is New for notebooks: it panics on an error. Where an engine was asked for and can't be had, it says on the standard error what
+// it goes on with, and why.
 func (n Parameters) MustNew() compute.Backend {
-	engine, _, err := n.New()
+	engine, choice, err := n.New()
+	if err == nil && n.wantsEngine() && choice.Name != resident.Name {
+		fmt.Fprintln(os.Stderr, choice)
+	}
 	return must.Of(engine, err)
 }
 

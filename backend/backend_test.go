@@ -16,7 +16,9 @@ import (
 const pickVar = "GOVENE_TEST_PICK"
 
 // programs are what this binary is when a variable is set.
-var programs = map[string]func() error{pickVar: pickAndAdd}
+var programs = map[string]func() error{pickVar: pickAndAdd, mustVar: func() error { MustNew(); return nil }}
+
+const mustVar = "GOVENE_TEST_MUST"
 
 func TestMain(m *testing.M) {
 	for variable, program := range programs {
@@ -137,5 +139,25 @@ func TestNoEngine(t *testing.T) {
 	wantAll(t, pick(t, 0, append(nowhere, "GOMLX_BACKEND=resident:go")...),
 		"error: backend resident:go: resident:go: there is no engine: ", "GOMLX_BACKEND=go:ops_sequential goes on without it")
 	wantAll(t, pick(t, 0, append(nowhere, "GOVENE_RESIDENT=1")...), "GOVENE_RESIDENT asks for an engine, but there is no engine: ", "1+1 = 2\n")
+	if got := pick(t, 0, append(nowhere, "GOVENE_RESIDENT=0")...); strings.Contains(got, "asks for") {
+		t.Errorf("got %s", got)
+	}
 	wantAll(t, pick(t, 42, append(nowhere, "GOVENE_RESIDENT=1")...), "go:ops_sequential (pure Go): the model has 42 parameters", "1+1 = 2\n")
+}
+
+// In a notebook nothing else would tell that there is no engine.
+func TestMustNewSaysThatThereIsNoEngine(t *testing.T) {
+	for asked, want := range map[string]bool{"1": true, "0": false, "": false} {
+		command := exec.Command(os.Args[0])
+		command.Env = []string{mustVar + "=1", "GOVENE_RESIDENT=" + asked, "HOME=" + t.TempDir(), "PJRT_PLUGIN_LIBRARY_PATH=" + t.TempDir()}
+		var said strings.Builder
+		command.Stderr = &said
+		if err := command.Run(); err != nil {
+			t.Fatalf("%v: %s", err, said.String())
+		}
+		if got := strings.Contains(said.String(), "go:ops_sequential (pure Go): no XLA plugin") &&
+			strings.Contains(said.String(), "GOVENE_RESIDENT asks for an engine, but there is no engine: "); got != want {
+			t.Errorf("GOVENE_RESIDENT=%s: it says %q", asked, said.String())
+		}
+	}
 }
