@@ -1,7 +1,8 @@
 # make lab        makes the notebook lab in .lab/ and opens JupyterLab in notebooks/ (PLUGIN=cuda13 or cuda12 for an NVIDIA GPU)
 # make notebooks  runs all notebooks and compares what they put out with what is committed
 # make test       all checks
-# make bench      times the tutorial's calls against pyvene and a notebook's cells; writes bench/RESULTS.md
+# make bench      times the tutorial's calls against pyvene; writes bench/RESULTS.md
+# make bench-cells         times cells of notebooks, with the engine, without, and beside PyTorch in a Python kernel; writes bench/CELLS.md
 # make bench-transformer   times GPT-2 small against PyTorch and pyvene; writes bench/TRANSFORMER.md
 # make bench-das           times steps of distributed alignment search against pyvene, PyTorch and JAX, and searches; writes bench/DAS.md
 # make bench-alignments    trains networks of hierarchical equality and searches in them, beside PyTorch; writes docs/alignments.md
@@ -39,6 +40,9 @@ bench: setup
 
 parity:
 	@internal/parity/run.sh
+
+bench-cells: setup
+	@bench/cells.sh
 
 bench-das: setup
 	@bench/das.sh

@@ -1,97 +1,357 @@
-"""Times warm cells of a notebook in the lab's own kernel and prints the medians as Markdown: .lab/venv/bin/python bench/cells.py
+"""Times cells of notebooks and writes CELLS.md to its standard output; bench/cells.sh makes what it needs and calls it.
 
-A cell is compiled, linked and run as a process of its own. Each one here differs from those before, as a reader's would, patches the
-GRU tutorial's toy model and prints the result. Time is counted from the request to the kernel's being idle again.
+A cell of the lab's kernel is compiled, linked and run as a process of its own. Each one here differs from those before, as a reader's would:
+it patches another position and plots what comes of it. Time is counted from the request to the kernel's being idle again.
 """
 
+import concurrent.futures
+import contextlib
+import datetime
+import json
 import os
 import pathlib
+import re
 import statistics
+import subprocess
+import sys
+import threading
 import time
 
-LAB = pathlib.Path(__file__).resolve().parent.parent / ".lab"
-os.environ.pop("JUPYTER_PATH", None)
-for kind in "config", "data", "runtime":
-    os.environ[f"JUPYTER_{kind.upper()}_DIR"] = str(LAB / "jupyter" / kind)
+CHECKOUT = pathlib.Path(__file__).resolve().parent.parent
+LAB = CHECKOUT / ".lab"
+FOLDER, LOAD, PYTHON = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+ENGINE, CONFIGURATION = os.environ["GOVENE_ENGINE"], "xla:cpu"
+NOTEBOOKS = 8
 
+# Kernels of this run alone: the lab's, on the code of this checkout, and one of the environment in which PyTorch is.
+kernels = FOLDER / "jupyter" / "kernels"
+lab = json.loads((LAB / "venv/share/jupyter/kernels/gonb/kernel.json").read_text())
+lab["argv"] = [re.sub("^-go_work=.*", f"-go_work={CHECKOUT}", argument) for argument in lab["argv"]]
+lab["env"].pop("GOVENE_RESIDENT", None)  # each cell's backend is named
+packages = next((LAB / "venv/lib").glob("python3*/site-packages"))
+python = {"argv": [PYTHON, "-m", "ipykernel_launcher", "-f", "{connection_file}"], "display_name": "Python", "language": "python",
+          "env": {"PYTHONPATH": str(packages), "MPLBACKEND": "agg", "HF_HUB_OFFLINE": "1"}}
+for name, spec in {"go": lab, "pytorch": python}.items():
+    (kernels / name).mkdir(parents=True)
+    (kernels / name / "kernel.json").write_text(json.dumps(spec))
+os.environ["JUPYTER_PATH"] = str(FOLDER / "jupyter")
+for kind in "config", "data", "runtime":
+    os.environ[f"JUPYTER_{kind.upper()}_DIR"] = str(FOLDER / kind)
+os.environ["IPYTHONDIR"] = str(FOLDER / "ipython")
+
+import psutil  # noqa: E402
 from jupyter_client.manager import start_new_kernel  # noqa: E402 (it reads the environment when it is imported)
 
-CELLS = 9
-KINDS = {  # what is measured: the lines that set the kernel up for it
-    "XLA linked": "",
-    "without XLA": "%goflags -tags=noxla\n",
-    "XLA linked and used": "%env GOMLX_BACKEND xla:cpu\n",
-    "XLA used in the engine, not linked": "%goflags -tags=noxla\n%env GOMLX_BACKEND resident:xla:cpu\n",
-}
-DECLARATIONS = """
+GO = """%noautoget
+{setup}
 import (
 	"fmt"
 	"sync"
 
+	"github.com/gomlx/compute"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/backend"
 	"github.com/govene/govene/interv"
-	"github.com/govene/govene/interv/gru"
+	"github.com/govene/govene/interv/{package}"
+	"github.com/govene/govene/plotting"
+	"github.com/govene/govene/plotting/nb"
 )
 
-var model = gru.MustNewClassifier(gru.Config{Layers: 1, Width: 2}, 42)
-var engine = sync.OnceValue(backend.Parameters(42).MustNew)
-var patch = sync.OnceValue(func() *interv.Intervenable {
-	return interv.MustNew(engine(), model, interv.Config{Representations: []interv.Representation{
-		{Component: gru.CellOutput, Unit: interv.Step, Intervention: interv.Vanilla{}}}})
-})
+var (
+	engine = sync.OnceValue(func() compute.Backend {{ return backend.Parameters(model().Weights().Size()).MustNew() }})
+	patch  = sync.OnceValue(func() *interv.Intervenable {{
+		return interv.MustNew(engine(), model(), interv.Single(0, {package}.{component}, interv.Vanilla{{}}))
+	}})
+)
 
-func embeds(flat ...float32) interv.Inputs {
-	return interv.Inputs{"inputs_embeds": tensors.FromFlatDataAndDimensions(flat, 1, 3, 2)}
-}
+func show[T plotting.Value | float32](names []string, values []T) {{
+	frame := plotting.MustFrame(plotting.NewColumn("output", names), plotting.NewColumn("value", values))
+	nb.MustShow(plotting.New(frame, plotting.Aes{{X: "output", Y: "value"}}).Add(plotting.Bar{{}}))
+	fmt.Println(names, values)
+}}
 """
-CELL = """%%
-result := patch().MustRun(interv.Call{{
-	Base:      embeds(1, 2, 3, 4, 5, {number}),
-	Sources:   []interv.Inputs{{embeds(6, 5, 4, 3, 2, 1)}},
-	Locations: []*interv.Location{{interv.FromTo(interv.Repeat(1, 0), interv.Repeat(1, 2))}},
-}})
-fmt.Println(result.Output)
+
+GO_GRU = GO + """
+var model = sync.OnceValue(func() *gru.Model {{ return gru.MustNewClassifier(gru.Config{{Layers: 1, Width: 2}}, 42) }})
+
+func steps(from float32) interv.Inputs {{
+	values := make([]float32, 20)
+	for i := range values {{
+		values[i] = from + float32(i)/20
+	}}
+	return interv.Inputs{{"inputs_embeds": tensors.FromFlatDataAndDimensions(values, 1, 10, 2)}}
+}}
 """
+GO_GRU_CELL = """%%
+at := interv.FromTo(interv.Repeat(1, 3), interv.Repeat(1, {position}))
+result := patch().MustRun(interv.Interchange(steps(0), steps(-1), at))
+show([]string{{"class 0", "class 1"}}, tensors.MustCopyFlatData[float32](result.Output))
+"""
+
+GO_TRANSFORMER = GO.replace('	"github.com/govene/govene/plotting"', '	"github.com/govene/govene/interv/metric"\n	"github.com/govene/govene/plotting"') + """
+var model = sync.OnceValue(func() *transformer.Model {{ return transformer.MustLoad("{folder}"{precision}) }})
+
+func ids(first int32) interv.Inputs {{
+	values := make([]int32, 16)
+	for i := range values {{
+		values[i] = first + int32(i)*97
+	}}
+	return interv.Inputs{{interv.InputIDs: tensors.FromFlatDataAndDimensions(values, 1, 16)}}
+}}
+"""
+GO_TRANSFORMER_CELL = """%%
+at := interv.FromTo(interv.Repeat(1, {position}), interv.Repeat(1, {position}))
+result := patch().MustRun(interv.Interchange(ids(1), ids(5000), at, metric.TopTokens{{K: 8}}))
+tops, err := metric.Tops(result.Metrics[0].Value)
+if err != nil {{
+	panic(err)
+}}
+var names []string
+var values []float64
+for _, top := range tops[0] {{
+	names, values = append(names, fmt.Sprint(top.Token)), append(values, top.Probability)
+}}
+show(names, values)
+"""
+
+PYTHON_PLOT = """
+import io
+import torch
+from IPython.display import SVG, display
+from matplotlib.figure import Figure
+
+def show(names, values):
+    figure = Figure()
+    figure.subplots().bar(names, values)
+    text = io.StringIO()
+    figure.savefig(text, format="svg")
+    display(SVG(text.getvalue()))
+    print(names, values)
+"""
+PYTHON_GRU = PYTHON_PLOT + """
+torch.manual_seed(42)
+cell, head = torch.nn.GRUCell(2, 2), torch.nn.Linear(2, 2)
+
+def run(inputs, put={}):
+    state, states = torch.zeros(1, 2), []
+    for step in range(10):
+        state = put.get(step, cell(inputs[:, step], state))
+        states.append(state)
+    return head(state), states
+
+steps = lambda first: first + torch.arange(20.).reshape(1, 10, 2) / 20
+"""
+PYTHON_GRU_CELL = """
+with torch.no_grad():
+    _, states = run(steps(-1))
+    output, _ = run(steps(0), {{{position}: states[3]}})
+show(["class 0", "class 1"], output[0].tolist())
+"""
+PYTHON_TRANSFORMER = PYTHON_PLOT + """
+from transformers import AutoModelForCausalLM
+model = AutoModelForCausalLM.from_pretrained("{folder}", dtype=torch.{dtype}).eval()
+block = (model.transformer.h if hasattr(model, "transformer") else model.model.layers)[0]
+ids = lambda first: first + torch.arange(16).reshape(1, 16) * 97
+hidden = lambda output: output[0] if isinstance(output, tuple) else output
+"""
+PYTHON_TRANSFORMER_CELL = """
+def keep(module, inputs, output):
+    global kept
+    kept = hidden(output).clone()
+
+def put(module, inputs, output):
+    hidden(output)[:, {position}] = kept[:, {position}]
+
+with torch.no_grad():
+    for first, hook in (5000, keep), (1, put):
+        handle = block.register_forward_hook(hook)
+        logits = model(ids(first), use_cache=False, logits_to_keep=1).logits
+        handle.remove()
+top = logits[0, -1].float().softmax(-1).topk(8)
+show([str(token) for token in top.indices.tolist()], top.values.tolist())
+"""
+
+HELD = f"%goflags -ldflags=-w -tags=noxla\n%env GOMLX_BACKEND resident:{CONFIGURATION}"
+LOADED = f"%goflags -ldflags=-w -tags=\n%env GOMLX_BACKEND {CONFIGURATION}"
+SMALL = "%goflags -ldflags=-w -tags=noxla\n%env GOMLX_BACKEND go:ops_sequential"
+
+
+class Model:
+    """A model, the cells that use it, and in how many seconds a warm one is to be there."""
+
+    def __init__(self, name, target, go, python, warm, kinds):
+        self.name, self.target, self.warm, self.kinds = name, target, warm, kinds
+        self.code = {"go": go, "pytorch": python}
+
+    def first(self, kernel, setup, position=0):
+        return self.code[kernel][0].replace("{setup}", setup) + self.cell(kernel, position)
+
+    def cell(self, kernel, position):
+        return self.code[kernel][1].format(position=position)
+
+
+def transformer(name, target, folder, warm, precision="", dtype="float32"):
+    go = GO_TRANSFORMER.format(setup="{setup}", package="transformer", component="BlockOutput", folder=folder, precision=precision)
+    return Model(name, target, (go, GO_TRANSFORMER_CELL), (PYTHON_TRANSFORMER.format(folder=folder, dtype=dtype), PYTHON_TRANSFORMER_CELL), warm,
+                 {"in the engine": ("go", HELD), "loaded by every cell": ("go", LOADED), "PyTorch, in the kernel": ("pytorch", "")})
+
+
+def models():
+    gru = GO_GRU.format(setup="{setup}", package="gru", component="CellOutput")
+    yield Model("the GRU tutorial's toy", 0.35, (gru, GO_GRU_CELL), (PYTHON_GRU, PYTHON_GRU_CELL), (9, 9, 9, 9),
+                {"in the engine": ("go", HELD), "pure Go, in the cell": ("go", SMALL), "XLA, in the cell": ("go", LOADED),
+                 "PyTorch, in the kernel": ("pytorch", "")})
+    yield transformer("GPT-2 small, float32", 0.5, FOLDER / "gpt2", (9, 5, 9))
+    if (FOLDER / "llama").exists():
+        yield transformer("Llama of 1.2 billion, bfloat16", 1.0, FOLDER / "llama", (7, 2, 7), ', transformer.Precision("bfloat16")', "bfloat16")
+
+
+class Notebook:
+    """A kernel of its own."""
+
+    def __init__(self, kernel):
+        self.log = open(FOLDER / "kernel.log", "a")
+        self.manager, self.client = start_new_kernel(kernel_name=kernel, stderr=self.log)
+        self.process = psutil.Process(self.manager.provisioner.pid)
+
+    def run(self, code):
+        """Seconds until a cell has run, and what it printed. It must show one picture."""
+        printed, pictures = [], 0
+
+        def hear(message):
+            nonlocal pictures
+            content = message["content"]
+            printed.append(content.get("text") or "\n".join(content.get("traceback", [])))
+            pictures += message["msg_type"] == "display_data"
+
+        start = time.perf_counter()
+        reply = self.client.execute_interactive(code, output_hook=hear, timeout=600)
+        elapsed = time.perf_counter() - start
+        text = "".join(printed)
+        if reply["content"]["status"] != "ok" or pictures != 1:
+            sys.exit(f"cells.py: a cell failed:\n{code}\n{text}")
+        return elapsed, text.strip().splitlines()[-1]
+
+    def close(self):
+        self.client.stop_channels()
+        self.manager.shutdown_kernel()  # asked, not killed, so that it ends its gopls
+        self.log.close()
+
+
+def stop_engine():
+    subprocess.run([ENGINE, "stop", CONFIGURATION], capture_output=True)
+    time.sleep(0.5)
+
+
+def engine_process():
+    for process in psutil.process_iter(["cmdline"]):
+        if (process.info["cmdline"] or [])[:2] == [ENGINE, "serve"]:
+            return process
+
+
+def memory(*processes):
+    """MiB that processes take, what they share counted once."""
+    total = 0
+    for process in processes:
+        try:
+            total += process.memory_full_info().pss if process else 0
+        except psutil.Error:
+            pass  # it has ended
+    return total / 2**20
+
+
+def say(*words):
+    print(*words, file=sys.stderr, flush=True)
+
+
+def measure_cells(model):
+    answers = {}
+    for (kind, (kernel, setup)), warm in zip(model.kinds.items(), model.warm):
+        stop_engine()
+        with contextlib.closing(Notebook(kernel)) as notebook:
+            first, answer = notebook.run(model.first(kernel, setup, 0))
+            seen, times = [answer], []
+            for position in range(1, warm + 1):
+                elapsed, answer = notebook.run(model.cell(kernel, position % 10))
+                seen.append(answer)
+                times.append(elapsed)
+            holds = {"in the engine": engine_process(), "PyTorch, in the kernel": notebook.process}.get(kind)
+            held = f"{memory(holds):.0f} MiB" if holds else ""
+        say(f"{model.name}, {kind}: first {first:.2f} s, then", *(f"{t:.2f}" for t in times))
+        answers[kind] = seen
+        print(f"| {model.name} | {kind} | {first:.2f} s | **{statistics.median(times):.2f} s** | {max(times):.2f} s | {model.target:.2f} s | {held} |",
+              flush=True)
+    go = [answers[kind] for kind, (kernel, setup) in model.kinds.items() if kernel == "go" and setup != SMALL]
+    if any(a != b for a, b in zip(*go)):
+        sys.exit(f"cells.py: {model.name}: the engine's answers are other than the cell's:\n{go}")
+
+
+def measure_many(model, setup):
+    """Eight notebooks: one after the other, and at once."""
+    stop_engine()
+    with contextlib.ExitStack() as stack:
+        notebooks = [stack.enter_context(contextlib.closing(Notebook("go"))) for _ in range(NOTEBOOKS)]
+        for notebook in notebooks:
+            notebook.run(model.first("go", setup, 15))
+        cells = [model.cell("go", position) for position in range(NOTEBOOKS)]
+        begun = time.perf_counter()
+        alone = [notebook.run(cell) for notebook, cell in zip(notebooks, cells)]
+        one_by_one = time.perf_counter() - begun
+        engine, peaks, stop = engine_process(), [0, 0], threading.Event()
+
+        def watch():
+            while not stop.wait(0.05):
+                of_cells = [child for notebook in notebooks for child in notebook.process.children() if child.name().startswith("gonb_")]
+                for i, now in enumerate((memory(engine), memory(*of_cells))):
+                    peaks[i] = max(peaks[i], now)
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        with concurrent.futures.ThreadPoolExecutor(NOTEBOOKS) as pool:
+            begun = time.perf_counter()
+            again = '_ = "again"\n'  # what is compiled is another program
+            together = list(pool.map(lambda pair: pair[0].run(pair[1] + again), zip(notebooks, cells)))
+            at_once = time.perf_counter() - begun
+        stop.set()
+        watcher.join()
+    if [answer for _, answer in alone] != [answer for _, answer in together]:
+        sys.exit(f"cells.py: at once other answers than alone:\n{alone}\n{together}")
+    return one_by_one, at_once, peaks
+
+
+def calls():
+    lines = [json.loads(line) for line in (FOLDER / "lines").read_text().splitlines()]
+    times = {(line["backend"], line["name"]): line["median_s"] for line in lines if "median_s" in line}
+    for name, words in {"vanilla": "GRU, three steps patched, (10, 10, 2)", "das": "GRU, gradient of a rotation, (1, 1, 2)",
+                        "forward_float32_1x32": "GPT-2 small, 1 × 32"}.items():
+        near, far = times[CONFIGURATION, name], times["resident:" + CONFIGURATION, name]
+        print(f"| {words} | {near * 1e3:.3f} ms, {1 / near:,.0f} | {far * 1e3:.3f} ms, {1 / far:,.0f} | {(far - near) * 1e3:+.3f} ms |")
 
 
 def main():
-    print("\n## Warm cells of a notebook\n\n| cell | median | slowest |\n| --- | ---: | ---: |")
-    for kind, setup in KINDS.items():
-        times = measure(setup)
-        print(f"| {kind} | {statistics.median(times):.2f} s | {max(times):.2f} s |", flush=True)
-    print(f"\nOf {CELLS} cells each, after two to warm up; each is compiled, linked and run, and patches the GRU tutorial's toy model.")
-
-
-def measure(setup):
-    """The times of warm cells in seconds, in a kernel of their own."""
-    with open(LAB / "kernel.log", "w") as log:
-        manager, client = start_new_kernel(kernel_name="gonb", stderr=log)
-        try:
-            execute(client, "%noautoget\n" + setup + DECLARATIONS)
-            times = [execute(client, CELL.format(number=number), wants="float32") for number in range(CELLS + 2)]
-            return times[2:]
-        finally:
-            client.stop_channels()
-            manager.shutdown_kernel()  # asked, not killed, so that it ends its gopls
-
-
-def execute(client, code, wants=""):
-    """The time to run a cell whose output must contain what it wants."""
-    printed = []
-
-    def hear(message):
-        content = message["content"]
-        printed.append(content.get("text") or "\n".join(content.get("traceback", [])))
-
-    start = time.perf_counter()
-    reply = client.execute_interactive(code, output_hook=hear, timeout=300)
-    elapsed = time.perf_counter() - start
-    text = "".join(printed)
-    if reply["content"]["status"] != "ok" or wants not in text:
-        raise SystemExit(f"cells.py: a cell failed:\n{code}\n{text}")
-    return elapsed
+    begun = time.perf_counter()
+    print("# Cells of a notebook\n\nA cell patches one position that no cell before it has patched, and plots what comes of it.\n")
+    print("| model | where it is | first cell | warm cell | slowest | wanted | what holds it takes |\n| --- | --- | ---: | ---: | ---: | ---: | ---: |")
+    every = list(models())
+    for model in every:
+        measure_cells(model)
+    print(f"\n## {NOTEBOOKS} notebooks at once\n\nA cell each, on GPT-2 small, with the same answers as alone, to the last bit that is printed.\n")
+    print("| where the model is | one after the other | at once | engine | cells |\n| --- | ---: | ---: | ---: | ---: |")
+    for kind, setup in {"in the engine": HELD, "loaded by every cell": LOADED}.items():
+        one_by_one, at_once, (engine, cells) = measure_many(every[1], setup)
+        say(f"{NOTEBOOKS} notebooks, {kind}: {one_by_one:.1f} s, {at_once:.1f} s, {engine:.0f} and {cells:.0f} MiB")
+        print(f"| {kind} | {one_by_one:.1f} s | {at_once:.1f} s | {engine:.0f} MiB | {cells:.0f} MiB |", flush=True)
+    print("\n## Calls\n\n| call | in one process, calls a second | through the engine, calls a second | more |\n| --- | ---: | ---: | ---: |")
+    calls()
+    cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
+    version = subprocess.run(["go", "env", "GOVERSION"], capture_output=True, text=True).stdout.strip()
+    print(f"""
+Written by `bench/cells.sh` on {datetime.date.today()}, in {time.perf_counter() - begun:.0f} s: {cpu}, {os.cpu_count()} cores; the machine's
+load was {LOAD} when it began. *In the engine*: the cells link no XLA (`%goflags -ldflags=-w -tags=noxla`), and the model stays in a process of its own (`resident:{CONFIGURATION}`);
+before the first cell there is no engine. *Loaded by every cell*, and *in the cell*: `{CONFIGURATION}`, linked. The first cell of a notebook declares and imports, too. Warm
+cells are medians of {', '.join(sorted({str(n) for model in every for n in model.warm}))}; the files are in the system's cache. Answers in the engine and in the cell are equal, to the last bit that is printed.
+Memory is counted proportionally (PSS); that of cells is the most at a moment. {version}.""")
 
 
 main()

@@ -1,4 +1,4 @@
-# What the measurements share: sourced by run.sh, das.sh, sweep.sh, training.sh and transformer.sh, in the checkout's root, with $threads set.
+# What the measurements share: sourced by run.sh, cells.sh, das.sh, sweep.sh, training.sh and transformer.sh, in the checkout's root, with $threads set.
 
 # The virtual environment holds the requirements that it was made from, and is made again where they differ.
 environment=.lab/bench-venv

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Times the GRU tutorial's calls on pyvene (PyTorch) and on Govene, on XLA and in pure Go, by turns on equal threads, and then cells of a
-# notebook; writes RESULTS.md. THREADS (1), ROUNDS (3) and PYTHON (python3.11) may be set. The lab must be there: make bench sees to it.
+# Times the GRU tutorial's calls on pyvene (PyTorch) and on Govene, on XLA and in pure Go, by turns on equal threads; writes RESULTS.md.
+# THREADS (1), ROUNDS (3) and PYTHON (python3.11) may be set. The lab must be there: make bench sees to it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 threads=${THREADS:-1}
@@ -21,6 +21,4 @@ for round in $(seq "$rounds"); do
 	done
 done
 "$environment/bin/python" bench/calls.py "$threads" "$rounds" "$load" <"$lines" >"$results"
-echo "Cells of a notebook."
-.lab/venv/bin/python bench/cells.py >>"$results"
 cat "$results" | tee bench/RESULTS.md
