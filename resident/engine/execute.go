@@ -15,8 +15,8 @@ import (
 // sentAlong is how many bytes of results are sent with the answer, which saves small calls from asking for them.
 const sentAlong = 64 << 10
 
-// atOnce is how long a program may have taken last that runs before the client's next request is taken: another goroutine, which takes
-// that meanwhile, would cost more.
+// atOnce is how long a program without loops may have taken last that runs before the client's next request is taken: another goroutine, which
+// takes that meanwhile, would cost more.
 const atOnce = 200 * time.Microsecond
 
 // execution is a program about to run.
@@ -53,7 +53,8 @@ func (s *session) execute(f wire.Frame, r *wire.Reader) error {
 		defer s.letGo(x)
 		return s.run(f.Request, x)
 	}
-	if time.Duration(x.program.took.Load()) < atOnce && s.in.Buffered() == 0 {
+	short := !x.program.loops && time.Duration(x.program.took.Load()) < atOnce
+	if short && s.in.Buffered() == 0 && len(s.turns) < cap(s.turns) {
 		s.now(f, run)
 	} else {
 		s.later(f, run)

@@ -31,6 +31,7 @@ type compiled struct {
 	users   int // clients' handles and executions
 	last    time.Time
 	took    atomic.Int64  // nanoseconds of the last execution
+	loops   bool          // how long it takes may be in its inputs
 	done    chan struct{} // closed when it has been compiled
 	err     error
 	exec    compute.Executable
@@ -84,7 +85,7 @@ func orOK(err error) any {
 
 func (c *compiled) compile(e *engine, code []byte) (err error) {
 	builder := e.backend.Builder(c.name)
-	if _, err := program.Run(builder, code, e.fits); err != nil {
+	if c.loops, err = program.Run(builder, code, e.fits); err != nil {
 		return err
 	}
 	if c.exec, err = builder.Compile(); err != nil {

@@ -15,6 +15,7 @@ type Replay struct {
 	builder   compute.Builder
 	functions []compute.Function
 	values    []compute.Value
+	loops     bool // whether there is a While
 }
 
 // Result is a result of a step: one value, a list of values, or a function.
@@ -25,7 +26,7 @@ type Result struct {
 
 // NewReplay starts a program in a builder.
 func NewReplay(builder compute.Builder) *Replay {
-	return &Replay{builder, []compute.Function{nil, builder.Main()}, []compute.Value{nil}}
+	return &Replay{builder: builder, functions: []compute.Function{nil, builder.Main()}, values: []compute.Value{nil}}
 }
 
 // Add adds values that stand for those that a step would have made.
@@ -44,6 +45,7 @@ func (p *Replay) Step(r *wire.Reader) (results []Result, err error) {
 		return nil, r.Err
 	}
 	m := methods[number]
+	p.loops = p.loops || m.name == "While"
 	call := reflect.ValueOf(m.call)
 	arguments := make([]reflect.Value, call.Type().NumIn())
 	receiver := r.Uint()
@@ -113,26 +115,27 @@ func (p *Replay) keep(returned []reflect.Value) ([]Result, error) {
 }
 
 // Run tells a builder a whole program, each step of which is followed by the number of values it made. Each shape is shown to check, whose
-// error ends it.
-func Run(builder compute.Builder, code []byte, check func(shapes.Shape) error) (last []Result, err error) {
+// error ends it. It says whether the program has loops.
+func Run(builder compute.Builder, code []byte, check func(shapes.Shape) error) (loops bool, err error) {
 	p, r := NewReplay(builder), &wire.Reader{Bytes: code}
 	for len(r.Bytes) > 0 {
 		before := uint64(len(p.values))
-		if last, err = p.Step(r); err != nil {
-			return nil, err
+		made, err := p.Step(r)
+		if err != nil {
+			return false, err
 		}
-		if made, wanted := uint64(len(p.values))-before, r.Uint(); r.Err == nil && made != wanted {
-			return nil, fmt.Errorf("an operation made %d values where the program expects %d", made, wanted)
+		if n, wanted := uint64(len(p.values))-before, r.Uint(); r.Err == nil && n != wanted {
+			return false, fmt.Errorf("an operation made %d values where the program expects %d", n, wanted)
 		}
-		for _, result := range last {
+		for _, result := range made {
 			for _, shape := range result.Shapes {
 				if err := check(shape); err != nil {
-					return nil, err
+					return false, err
 				}
 			}
 		}
 	}
-	return last, r.Err
+	return p.loops, r.Err
 }
 
 // Probe writes a program of one step whose operands are parameters, by which another builder says what it makes of it: false if the step
