@@ -51,8 +51,12 @@ read one pair alone: the share of squared weights that are of the pair that a un
     print(
         f"""
 The best network has {best:.3f} after the first layer; after the third there is what doing nothing scores, about a half, or little more: both pairs have been compared by
-then. Of the controls, shuffled sources come highest after the first layer: where the source says nothing about the label, the loss is least if the
-network is unsure of the variable, and the subspace that makes it unsure is on the way to the right one.
+then.
+
+*Shuffled sources* are the sources of other examples, with the labels as they are. They come highest of the controls after the first layer, and are meant to: the label
+still depends on the base, so the loss is least if the network is unsure of the variable, and the subspace that makes it unsure is on the way to the right
+one. What an alignment has above them is what its sources have told it. Labels that are shuffled as well leave nothing to learn, and make a second
+random subspace: in one such network (tried apart), after the first layer, five seeds had 0.51 to 0.63 so, and five random subspaces 0.56 to 0.59.
 
 ## Why Geiger et al. (2023) have 1.00
 

@@ -26,7 +26,7 @@ const (
 	Spread    = "principal"         // another: the directions of most variance
 	Untrained = "untrained network" // found in the same way in a network of the same shape that has learned nothing
 	Drawn     = "random subspace"   // of the same rank, the first seed
-	Shuffled  = "shuffled sources"  // trained with the sources of other examples
+	Shuffled  = "shuffled sources"  // trained with the sources of other examples, labels as they are: see Check
 	All       = "all dimensions"    // the ceiling: b + Σ_v (s_v − b)
 	None      = "no dimensions"     // the floor: what doing nothing scores
 )
@@ -83,6 +83,11 @@ func (g Given) check(backend compute.Backend, model interv.Model, s *Search, var
 // Check searches, and measures the alignments, those that are given, and the controls. The untrained model has the shape of the other. Controls
 // cost two more searches. That subspaces of an untrained network can be aligned as well is what Sutter et al., "The Non-Linear Representation Dilemma: Is
 // Causal Abstraction Enough for Mechanistic Interpretability?" (2025), warn of; linear maps make it harder, not impossible.
+//
+// Shuffled sources say nothing about the label; the base, whose label it often is, still does. So that search is told which subspace it is best
+// to be rid of, as the loss is least where the network is unsure of the variables, but not what belongs there. The control is a strict one: what
+// an alignment has above it comes from the sources. (Where labels are shuffled as well nothing is left to learn, and what is found is about as
+// good as the random subspace, which is there already.)
 //
 // With a checkpoint, each search has a file of its own, named after it.
 func Check(ctx context.Context, backend compute.Backend, model, untrained interv.Model, s Search, data Samples, given ...Given) (*Report, error) {
