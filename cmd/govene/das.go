@@ -12,6 +12,7 @@ import (
 	"github.com/gomlx/compute"
 
 	"github.com/govene/govene/internal/strict"
+	"github.com/govene/govene/internal/whole"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/das"
 	"github.com/govene/govene/interv/gru"
@@ -69,7 +70,7 @@ func doDAS(c *call) error {
 		if file.path == "" {
 			continue
 		}
-		if err := writeWhole(file.path, file.write); err != nil {
+		if err := whole.Write(file.path, file.write); err != nil {
 			return err
 		}
 	}

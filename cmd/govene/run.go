@@ -9,6 +9,7 @@ import (
 
 	"github.com/govene/govene/internal/host"
 	"github.com/govene/govene/internal/strict"
+	"github.com/govene/govene/internal/whole"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/plotting"
 )
@@ -52,11 +53,11 @@ func doRun(c *call) error {
 	if *out == "" {
 		*out = j.beside(callResults)
 	}
-	if err := writeWhole(*out, func(w io.Writer) error { return writeMeasured(w, rows) }); err != nil {
+	if err := whole.Write(*out, func(w io.Writer) error { return writeMeasured(w, rows) }); err != nil {
 		return err
 	}
 	if *parquets != "" {
-		if err := writeWhole(*parquets, func(w io.Writer) error { return parquet.Write(w, rows) }); err != nil {
+		if err := whole.Write(*parquets, func(w io.Writer) error { return parquet.Write(w, rows) }); err != nil {
 			return err
 		}
 	}

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"errors"
 	"io"
-	"os"
-	"path/filepath"
 
 	"github.com/parquet-go/parquet-go"
 
+	"github.com/govene/govene/internal/whole"
 	"github.com/govene/govene/interv/sweep"
 )
 
@@ -37,24 +35,11 @@ func (t tables) write(r *sweep.Result) error {
 		if file.path == "" {
 			continue
 		}
-		if err := writeWhole(file.path, file.write); err != nil {
+		if err := whole.Write(file.path, file.write); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// writeWhole writes a file that is there as a whole or not at all.
-func writeWhole(path string, write func(w io.Writer) error) error {
-	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(file.Name()) // of no effect once it has the other name
-	if err := errors.Join(write(file), file.Chmod(0o644), file.Close()); err != nil {
-		return err
-	}
-	return os.Rename(file.Name(), path)
 }
 
 // row is a cell of a pair, in Parquet: the columns of sweep.Result's Frame, with lists as lists.

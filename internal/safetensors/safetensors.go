@@ -8,9 +8,11 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
-	"path/filepath"
 	"slices"
+
+	"github.com/govene/govene/internal/whole"
 )
 
 // Tensor is one named tensor of a file.
@@ -68,21 +70,10 @@ func Write(path string, tensors []Tensor, metadata map[string]string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	temporary, err := os.CreateTemp(filepath.Dir(path), ".safetensors-*")
-	if err != nil {
+	return whole.Write(path, func(w io.Writer) error {
+		_, err := w.Write(data)
 		return err
-	}
-	defer os.Remove(temporary.Name())
-	if _, err = temporary.Write(data); err == nil {
-		err = temporary.Chmod(0o644)
-	}
-	if closed := temporary.Close(); err == nil {
-		err = closed
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(temporary.Name(), path)
+	})
 }
 
 // Encode is the bytes of a file, tensors in order of name.

@@ -57,20 +57,20 @@ func (j *job) packs() (blocks interv.Blocks, why string) {
 		switch {
 		case s.sites.Width == 0:
 			return nil, fmt.Sprintf("the width of %s varies with the run", s.component)
-		case whole(s.intervention):
+		case ofWhole(s.intervention):
 			return nil, s.intervention.Name() + " may compute a unit from others"
 		}
 	}
 	return blocks, ""
 }
 
-// whole tells whether an intervention is a function of the whole activation for all that is known.
-func whole(i interv.Intervention) bool {
+// ofWhole tells whether an intervention is a function of the whole activation for all that is known.
+func ofWhole(i interv.Intervention) bool {
 	switch i := i.(type) {
 	case interv.Func, interv.BaseFunc:
 		return true
 	case interv.Constant:
-		return whole(i.Of)
+		return ofWhole(i.Of)
 	}
 	return false
 }

@@ -7,16 +7,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/internal/strict"
+	"github.com/govene/govene/internal/whole"
 	"github.com/govene/govene/interv"
 )
 
@@ -158,16 +159,10 @@ func (file resultFile) write(path string) error {
 	if err != nil {
 		return err
 	}
-	whole, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
+	return whole.Write(path, func(w io.Writer) error {
+		_, err := w.Write(append(text, '\n'))
 		return err
-	}
-	defer os.Remove(whole.Name()) // of no effect once it has the other name
-	_, err = whole.Write(append(text, '\n'))
-	if err := errors.Join(err, whole.Chmod(0o644), whole.Sync(), whole.Close()); err != nil {
-		return err
-	}
-	return os.Rename(whole.Name(), path)
+	})
 }
 
 // resume takes over what the collector's file has; there may be none yet.
