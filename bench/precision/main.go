@@ -51,6 +51,9 @@ func main() {
 		panic(err)
 	}
 	model, err := transformer.Load(*folder, transformer.Precision(*precision))
+	if err == nil {
+		err = model.Weights().Upload(engine) // reads them
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

@@ -69,7 +69,8 @@ func (t *Tensor) readAll(list []block, into []byte, progress func(int64)) error 
 	next, failed := 0, len(list)
 	var failure error
 	work := func() {
-		var r reader
+		r := readers.Get().(*reader)
+		defer readers.Put(r)
 		state.Lock()
 		defer state.Unlock()
 		for next < min(len(list), failed) {
@@ -106,6 +107,9 @@ type reader struct {
 	raw, twin []byte
 	wide      []float32
 }
+
+// readers are kept for the next tensor: a model has hundreds, and Go collects what they leave only once it has come to much.
+var readers = sync.Pool{New: func() any { return new(reader) }}
 
 func (r *reader) read(t *Tensor, b block, into []byte) error {
 	size := int64(t.As.DType.Size())
