@@ -122,7 +122,7 @@ func openSearch(path string) (*searched, error) {
 	case *transformer.Model:
 		s.untrained, err = transformer.New(model.Config(), j.Search.Untrained)
 	case *gru.Model:
-		s.untrained, err = gru.NewClassifier(model.Config(), j.Search.Untrained)
+		s.untrained, err = model.Redrawn(j.Search.Untrained)
 	case *mlp.Model:
 		s.untrained, err = mlp.NewClassifier(model.Config(), j.Search.Untrained)
 	}

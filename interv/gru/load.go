@@ -32,6 +32,9 @@ func MustNewLanguageModel(config Config, seed uint64) *Model {
 	return must.Of(NewLanguageModel(config, seed))
 }
 
+// Redrawn is the same network, with the same head, and random weights of its own.
+func (m *Model) Redrawn(seed uint64) (*Model, error) { return random(m.config, m.head, seed) }
+
 func random(config Config, h head, seed uint64) (*Model, error) {
 	if err := config.validate(h); err != nil {
 		return nil, err

@@ -26,6 +26,10 @@ func TestMadeAgain(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			other, err := model.Redrawn(6)
+			if err != nil || other.Catalogue().Model != want || other.Config() != model.Config() || other.Weights().All()[model.Weights().Names()[0]].Equal(model.Weights().All()[model.Weights().Names()[0]]) {
+				t.Errorf("drawn again it is %v (%v)", other, err)
+			}
 			for _, again := range []*gru.Model{remade, gru.MustLoad(folder)} {
 				if got := again.Catalogue().Model; got != want || again.Config() != model.Config() {
 					t.Errorf("got a %s, %+v, wanted a %s, %+v", got, again.Config(), want, model.Config())

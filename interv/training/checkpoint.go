@@ -72,7 +72,7 @@ func (r *run) digest(model interv.Model) (string, error) {
 	if err := model.Weights().Digest(sum); err != nil {
 		return "", err
 	}
-	first, err := r.stream(0)
+	first, err := r.stream.batch(0)
 	if err != nil {
 		return "", interv.Within("batch of step 0", err)
 	}

@@ -234,7 +234,7 @@ func (r *run) batches(ctx context.Context, step int) <-chan batch {
 			var b batch
 			if step < r.Steps || len(r.held) == 0 {
 				var call interv.Call
-				if call, b.err = r.stream(step); b.err == nil {
+				if call, b.err = r.stream.batch(step); b.err == nil {
 					b.prepared, b.err = r.border.prepare(call, true)
 				}
 			}

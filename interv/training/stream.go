@@ -3,6 +3,8 @@ package training
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
+	"runtime/debug"
 
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/support/exceptions"
@@ -13,8 +15,25 @@ import (
 )
 
 // Stream makes the batch of a step, which counts from 0. It depends on the step alone, so that training can go on from anywhere. Batches have
-// the same shapes. It is called one step after the other, while earlier steps are computed, by another goroutine than Run's.
+// the same shapes. It is called one step after the other, while earlier steps are computed, by another goroutine than Run's; what it panics
+// with is Run's error.
 type Stream func(step int) (interv.Call, error)
+
+// batch is the batch of a step; a panic of the stream, which nobody above the goroutine that calls it would catch, is an error.
+func (s Stream) batch(step int) (call interv.Call, err error) {
+	defer func() {
+		switch what := recover().(type) {
+		case nil:
+		case runtime.Error: // a fault of the program's: where it is helps
+			err = fmt.Errorf("the stream, at step %d: %w\n%s", step, what, debug.Stack())
+		case error:
+			err = fmt.Errorf("the stream, at step %d: %w", step, what)
+		default:
+			err = fmt.Errorf("the stream, at step %d: %v", step, what)
+		}
+	}()
+	return s(step)
+}
 
 // Fresh is a stream that draws each batch anew, with random numbers of its own that follow from the seed and the step. So nothing repeats
 // unless draw makes it.

@@ -277,6 +277,31 @@ func TestTheStreamIsLeftAlone(t *testing.T) {
 	time.Sleep(50 * time.Millisecond)
 }
 
+// What a stream panics with is the error of the run, also where another goroutine asks for the batch.
+func TestStreamsThatPanic(t *testing.T) {
+	if engine.Name() == "xla" {
+		t.Skip("compiles for each, and nothing of it depends on the backend")
+	}
+	draw := training.Fresh(1, product(16))
+	for want, panics := range map[string]func(){
+		"the stream, at step 0: no such word":                                      func() { panic(errors.New("no such word")) },
+		"the stream, at step 0: by hand":                                           func() { panic("by hand") },
+		"the stream, at step 0: runtime error: index out of range [3] with length": func() { _ = interv.Range(0, 1)[3] },
+	} {
+		for at := range 2 {
+			_, err := training.Run(t.Context(), engine, small(), func(step int) (interv.Call, error) {
+				if step == at {
+					panics()
+				}
+				return draw(step)
+			}, training.Settings{Steps: 3})
+			if want := strings.Replace(want, "step 0", fmt.Sprint("step ", at), 1); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("got %v, wanted %q", err, want)
+			}
+		}
+	}
+}
+
 // killed is the training of the test that kills.
 func killed(t testing.TB, checkpoint string) *training.Result[*mlp.Model] {
 	return training.MustRun(t.Context(), engine, small(), training.Fresh(3, product(256)), training.Settings{Steps: 1500, Rate: 0.01,
