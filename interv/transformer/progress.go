@@ -21,9 +21,13 @@ const (
 func Bar(w io.Writer) Progress { return bar(w, time.Now) }
 
 func bar(w io.Writer, now func() time.Time) Progress {
-	begun, drawn, shown := now(), time.Time{}, false
+	var begun, drawn time.Time
+	shown := false
 	return func(what string, done, total int64) {
 		at := now()
+		if begun.IsZero() { // weights are read when they are needed, which may be long after Load
+			begun = at
+		}
 		if at.Sub(begun) < patience || done != total && at.Sub(drawn) < refresh {
 			return
 		}
