@@ -12,6 +12,10 @@ import (
 )
 
 // Result is what a sweep has measured. A number that is missing, of a sweep that was cancelled, is NaN.
+//
+// A metric that compares with the clean run, such as a KL divergence, compares cells with the base's: that is 0 of the base itself. Of a source it
+// would compare the source with itself, not with the base, and so there is no Source for it, and no
+// recovered share but in a sweep with a Corruption.
 type Result struct {
 	Cells        []Cell
 	Values       [][]float64 // [cell][pair]: the metric
