@@ -18,7 +18,7 @@ ifeq ($(shell go env GOARCH),amd64)
 export GOEXPERIMENT = simd
 endif
 
-.PHONY: help setup lab notebooks test bench bench-alignments bench-das bench-sweep bench-training bench-transformer parity plugin
+.PHONY: help setup lab notebooks test bench bench-alignments bench-cells bench-das bench-sweep bench-training bench-transformer parity plugin
 
 help:
 	@sed -n '/^#/!q; s/^# //p' Makefile

@@ -121,6 +121,7 @@ func main() {
 	}
 	choice := backend.MustChoose()
 	b := &bench{questions: asked, engine: must.Of(choice.New()), model: model, backend: choice.Name, explain: *explain, numbers: map[string][][]float64{}}
+	check(model.Weights().Upload(b.engine)) // which is part of loading
 	b.rate = multiplications(b.engine)
 	for _, s := range []struct {
 		name string
