@@ -10,6 +10,8 @@
 //		plotting.Labels{Title: "What one patched step changes"},
 //	)
 //
+// A table is made of columns ([NewFrame]), of a slice of structs, which loops append to ([FrameOf]), or of a file ([ReadCSV]).
+//
 // A part is a layer ([Tile], [Bar], [Line], [Point], [Text], [HLine]), a scale ([LogY], [ReverseY], [FillScale], [ColourScale]),
 // facets ([FacetWrap]), or what a plot says and how it looks ([Labels], [Theme]). The grammar is Wilkinson's ("The Grammar of
 // Graphics", 2005) in the form of plotnine, one line here for one plotnine "+"; where plots differ from plotnine's, the part says so.
