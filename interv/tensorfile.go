@@ -33,7 +33,11 @@ func SaveModel(folder string, config json.Marshaler, weights *Weights) error {
 	if err := os.WriteFile(filepath.Join(folder, configFile), append(indented.Bytes(), '\n'), 0o644); err != nil {
 		return err
 	}
-	return SaveTensors(filepath.Join(folder, weightsFile), weights.All())
+	values, err := weights.Values()
+	if err != nil {
+		return err
+	}
+	return SaveTensors(filepath.Join(folder, weightsFile), values)
 }
 
 // LoadModel reads what SaveModel wrote: the config, of type Config, and the tensors, from both of which with makes the model.

@@ -18,10 +18,18 @@ type fileReader interface {
 const readAtOnce = 1 << 28
 
 // Upload moves the weights to the device, where they are not already; those in files are read. Whatever runs a program that takes
-// [Weights.Tensor] does this first. Memory of this process is given back tensor by tensor, so that the model is never held twice.
+// [Weights.Tensor] does this first. Memory of this process is given back tensor by tensor, so that the model is never held twice. Weights
+// are on one backend: another is refused.
 func (w *Weights) Upload(backend compute.Backend) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	switch w.on {
+	case backend:
+		return nil
+	case nil:
+	default:
+		return &Error{Where: "weights", Axis: "backend", Got: "another than they are on", Wanted: "the one on which the model ran first: load it again for another"}
+	}
 	if reader, ok := backend.(fileReader); ok {
 		if err := w.askFor(reader); err != nil {
 			return err
@@ -32,32 +40,29 @@ func (w *Weights) Upload(backend compute.Backend) error {
 	for _, name := range w.names {
 		t, err := w.values[name], error(nil)
 		given := t != nil
-		switch {
-		case t == nil:
-			if t, err = w.readTo(backend, name); err != nil {
-				return err
-			}
-		case t.IsOnDevice(0):
-			continue
-		default:
+		if t == nil {
+			t, err = w.readTo(backend, name)
+		} else {
 			_, err = t.Buffer(backend, 0)
+			err = Within("weights, "+name, err)
 		}
 		if err != nil {
-			return Within("weights, "+name, err)
+			return err
 		}
 		if !t.IsShared() || given {
 			released.Drop(int(t.ByteSize()))
 		}
 	}
+	w.on = backend
 	return nil
 }
 
-// askFor has a backend read what lies in files.
+// askFor has a backend read what lies in files, also where this process has read it: what is sent takes longer than what is there.
 func (w *Weights) askFor(reader fileReader) error {
 	var batch []string
 	var bytes int64
 	for i, name := range w.names {
-		if t := w.values[name]; w.stored[name] != nil && (t == nil || !t.IsOnDevice(0)) {
+		if w.stored[name] != nil {
 			batch, bytes = append(batch, name), bytes+w.stored[name].Bytes()
 		}
 		if len(batch) == 0 || bytes < readAtOnce && i < len(w.names)-1 {

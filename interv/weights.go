@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -28,6 +29,7 @@ type Weights struct {
 	mu     sync.Mutex                 // guards what follows, and calls of tell
 	values map[string]*tensors.Tensor // those that were given or have been read
 	done   int64                      // bytes
+	on     compute.Backend            // whose device all of them are on; nil before
 }
 
 // WeightShape is what a model expects of one of its weights.
@@ -141,13 +143,20 @@ func (w *Weights) Size() int {
 	return size
 }
 
-// All returns the weights by name. They must not be changed. Those that cannot be read panic, as from [Weights.Tensor].
-func (w *Weights) All() map[string]*tensors.Tensor {
+// Values returns the weights by name. They must not be changed. Those in files are read, see [StoredWeights].
+func (w *Weights) Values() (map[string]*tensors.Tensor, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	all := make(map[string]*tensors.Tensor, len(w.names))
 	for _, name := range w.names {
-		all[name] = must.Of(w.tensor(name))
+		t, err := w.tensor(name)
+		if err != nil {
+			return nil, err
+		}
+		all[name] = t
 	}
-	return all
+	return all, nil
 }
+
+// All is [Weights.Values] that panics on an error.
+func (w *Weights) All() map[string]*tensors.Tensor { return must.Of(w.Values()) }

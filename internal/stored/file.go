@@ -26,7 +26,7 @@ func Open(path string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	file, err := os.Open(path)
+	file, err := open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -36,6 +36,18 @@ func Open(path string) (*File, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// open refuses what is no file: a pipe that nobody writes to would be waited for.
+func open(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", path)
+	}
+	return os.Open(path)
 }
 
 // Named is a file that another process has opened. It is opened when it is first read, as long as it is what it was there.
@@ -50,10 +62,10 @@ func (f *File) now() (Identity, error) {
 	return Identity{f.Path, info.Size(), info.ModTime().UnixNano(), inode(info)}, nil
 }
 
-// check opens the file if need be, and refuses one that was written to since it was first opened.
+// check opens the file if need be, and refuses one that has been written to since it was first opened.
 func (f *File) check() (err error) {
 	if f.file == nil {
-		if f.file, err = os.Open(f.Path); err != nil {
+		if f.file, err = open(f.Path); err != nil {
 			return err
 		}
 	}

@@ -37,15 +37,11 @@ func (t *Tensor) Read(into []byte, progress func(bytes int64)) error {
 	if int64(len(into)) != int64(t.As.ByteSize()) {
 		return fmt.Errorf("%d bytes of memory for a tensor of shape %s", len(into), t.As)
 	}
-	var last *File
+	if err := t.checkFiles(); err != nil {
+		return err
+	}
 	var blocks, compared []block
 	for i, p := range t.Places() {
-		if p.File != last {
-			if err := p.File.check(); err != nil {
-				return err
-			}
-			last = p.File
-		}
 		list, first := &blocks, int64(i)*t.count()
 		twin := i == len(t.Pieces)
 		if twin {
@@ -59,6 +55,20 @@ func (t *Tensor) Read(into []byte, progress func(bytes int64)) error {
 		if err := t.readAll(list, into, progress); err != nil {
 			return err
 		}
+	}
+	return t.checkFiles() // nobody has written while they were read
+}
+
+func (t *Tensor) checkFiles() error {
+	var last *File
+	for _, p := range t.Places() {
+		if p.File == last {
+			continue
+		}
+		if err := p.File.check(); err != nil {
+			return err
+		}
+		last = p.File
 	}
 	return nil
 }

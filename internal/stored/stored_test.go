@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/dtypes/bfloat16"
@@ -235,4 +236,28 @@ func BenchmarkRead(b *testing.B) {
 			})
 		}
 	}
+}
+
+// A file that is written to while it is read, after its first block, is refused: what was read before and after are no one tensor.
+func TestChangedWhileRead(t *testing.T) {
+	f := written(t, "F32", make([]float32, 2*blockElements)...)
+	from := &Tensor{As: shapes.Make(dtypes.Float32, 2*blockElements), Pieces: []Piece{at("w", f, "F32", 0)}}
+	err := from.Read(make([]byte, from.As.ByteSize()), func(int64) {
+		if err := os.Chtimes(f.Path, time.Time{}, time.Unix(1, 0)); err != nil {
+			t.Error(err)
+		}
+	})
+	if err == nil || !strings.Contains(err.Error(), "is not the file that it was") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// What is no regular file is refused, and not waited for as a pipe that nobody writes to would be.
+func TestNoFiles(t *testing.T) {
+	folder := t.TempDir()
+	if f, err := Open(folder); err == nil || !strings.Contains(err.Error(), folder+" is no regular file") {
+		t.Errorf("got %v, %v", f, err)
+	}
+	named := Named(Identity{Path: folder, Size: 8})
+	refused(t, &Tensor{As: shapes.Make(dtypes.Float32, 2), Pieces: []Piece{{Name: "w", File: named, DType: "F32"}}}, folder+" is no regular file")
 }

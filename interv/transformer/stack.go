@@ -85,7 +85,11 @@ func piecesOf[T source](w weight, values map[string]T) (pieces []T, err error) {
 
 // unstacked are the model's tensors as checkpoints have them: copies of the pieces of what is stacked, and the rest as it is.
 func (m *Model) unstacked() (*interv.Weights, error) {
-	values, listed := m.weights.All(), []interv.WeightShape{}
+	values, err := m.weights.Values()
+	if err != nil {
+		return nil, err
+	}
+	var listed []interv.WeightShape
 	for _, w := range m.config.weights(m.naming) {
 		if len(w.pieces) == 0 {
 			listed = append(listed, w.WeightShape)
