@@ -10,8 +10,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"log"
 	"os"
 	"os/signal"
@@ -35,9 +37,14 @@ func main() {
 	}
 }
 
+const usage = `govene-engine serve | status | stop | socket [configuration]
+
+A configuration is what stands behind "resident:" in GOMLX_BACKEND, such as xla:cpu; the lab's engine has none.
+"govene-engine serve --help" has the flags of serve.`
+
 func run(arguments []string) error {
 	if len(arguments) == 0 {
-		return fmt.Errorf("usage: govene-engine serve | status | stop | socket [configuration]")
+		return fmt.Errorf("usage: %s", usage)
 	}
 	flags := flag.NewFlagSet(arguments[0], flag.ExitOnError)
 	limit := flags.Float64("limit", float64(engine.DefaultLimit())/(1<<30), "GiB that tensors may take")
@@ -48,12 +55,15 @@ func run(arguments []string) error {
 	}
 	config := flags.Arg(0)
 	switch arguments[0] {
+	case "help", "-h", "-help", "--help":
+		fmt.Println(usage)
+		return nil
 	case "serve":
 		return serve(config, engine.Options{Limit: int64(*limit * (1 << 30)), Idle: *idle, Log: log.Printf}, *ready)
 	case "status":
 		return status(config)
 	case "stop":
-		b, err := resident.Connect(config)
+		b, err := running(config)
 		if err != nil {
 			return err
 		}
@@ -111,8 +121,21 @@ func makeBackend(config string) (compute.Backend, error) {
 	return b, err
 }
 
-func status(config string) error {
+// running is the engine with a configuration, which must be there already.
+func running(config string) (*resident.Backend, error) {
 	b, err := resident.Connect(config)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		name := resident.Name
+		if config != "" {
+			name += ":" + config
+		}
+		return nil, fmt.Errorf("no engine runs for GOMLX_BACKEND=%s", name)
+	}
+	return b, err
+}
+
+func status(config string) error {
+	b, err := running(config)
 	if err != nil {
 		return err
 	}

@@ -144,7 +144,7 @@ func usage(w io.Writer) {
 
 // help is the command's own; its flags have been declared.
 func (c *call) help() {
-	fmt.Fprintf(c.out, "govene %s %s: %s.\n%s", c.name, c.command.arguments, c.does, c.more)
+	fmt.Fprintf(c.out, "%s: %s.\n%s", strings.TrimSpace("govene "+c.name+" "+c.command.arguments), c.does, c.more)
 	c.flags.SetOutput(c.out)
 	some := false
 	c.flags.VisitAll(func(*flag.Flag) { some = true })
