@@ -251,3 +251,41 @@ func TestEndsWhenIdle(t *testing.T) {
 	stateOf(t, b) // is alive as long as there is a client
 	b.Finalize()
 }
+
+// What was given to a program that could not run, as another of its inputs found no place, takes no memory: its client has no handle of it any
+// more.
+func TestGivenToAProgramThatCannotRun(t *testing.T) {
+	b := client(t, serveOn(t, pureGo(t), engine.Options{Limit: 4000}))
+	of := shapes.Make(dtypes.Float32, 500)
+	builder := b.Builder("sum")
+	f := builder.Main()
+	x, err := f.Parameter("x", of, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	y, err := f.Parameter("y", of, nil)
+	if err == nil {
+		x, err = f.Add(x, y)
+	}
+	if err == nil {
+		err = f.Return([]compute.Value{x}, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, err := builder.Compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := floats(t, b, 300)
+	for range 2 {
+		_, err = sum.Execute([]compute.Buffer{floats(t, b, 500), floats(t, b, 500)}, []bool{true, true}, 0)
+		if err == nil || !strings.Contains(err.Error(), "input 1") || !strings.Contains(err.Error(), "is missing") {
+			t.Errorf("got %v", err)
+		}
+		if state := stateOf(t, b); state.Used != 1200 {
+			t.Errorf("the engine holds %d bytes, want 1200", state.Used)
+		}
+	}
+	runtime.KeepAlive(held)
+}

@@ -46,6 +46,11 @@ func (s *session) execute(f wire.Frame, r *wire.Reader) error {
 	}
 	if err := s.find(&x, id, ids); err != nil {
 		s.letGo(x)
+		for i, id := range ids {
+			if x.donate[i] { // the client has no handle of it any more
+				s.free(id)
+			}
+		}
 		s.fail(f.Request, err)
 		return nil
 	}
