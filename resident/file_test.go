@@ -78,6 +78,13 @@ func TestFileBuffer(t *testing.T) {
 	if _, values := read(t, first, path, 3); !slices.Equal(values, []float32{4, 5, 6}) {
 		t.Errorf("got %v of a file that has changed", values)
 	}
+	fileOf(t, path, 7, 8, 9, 10) // of the same size
+	if err := os.Chtimes(path, time.Time{}, time.Unix(1, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if _, values := read(t, first, path, 3); !slices.Equal(values, []float32{7, 8, 9}) {
+		t.Errorf("got %v of a file that has changed again", values)
+	}
 	if _, err := first.FileBuffers(0, []*stored.Tensor{placed(t, path, dtypes.Float32, 5)}); err == nil || !strings.Contains(err.Error(), "24 bytes, too few") {
 		t.Errorf("got %v", err)
 	}

@@ -189,12 +189,13 @@ func TestCheck(t *testing.T) {
 	before := piece
 	before.Offset = -1
 	for words, from := range map[string]*Tensor{
-		"too few for 16":       {As: shapes.Make(dtypes.Float32, 4), Pieces: []Piece{piece}},
-		"at -1":                {As: shapes.Make(dtypes.Float32, 1), Pieces: []Piece{before}},
-		"a tensor of Int32":    {As: shapes.Make(dtypes.Int32, 1), Pieces: []Piece{piece}},
-		"elements of type I32": {As: shapes.Make(dtypes.Float32, 1), Pieces: []Piece{at("w", f, "I32", 0)}},
-		"in 2 pieces":          {As: shapes.Make(dtypes.Float32, 3), Pieces: []Piece{piece, piece}},
-		"in 0 pieces":          {As: shapes.Make(dtypes.Float32, 3)},
+		"too few for 16":                 {As: shapes.Make(dtypes.Float32, 4), Pieces: []Piece{piece}},
+		"at -1":                          {As: shapes.Make(dtypes.Float32, 1), Pieces: []Piece{before}},
+		"a tensor of Int32":              {As: shapes.Make(dtypes.Int32, 1), Pieces: []Piece{piece}},
+		"elements of type I32":           {As: shapes.Make(dtypes.Float32, 1), Pieces: []Piece{at("w", f, "I32", 0)}},
+		"in 2 pieces":                    {As: shapes.Make(dtypes.Float32, 3), Pieces: []Piece{piece, piece}},
+		"in 0 pieces":                    {As: shapes.Make(dtypes.Float32, 3)},
+		"shape (Float32)[2] in 2 pieces": {As: shapes.Make(dtypes.Float32, 2), Pieces: []Piece{piece, piece}, Twin: &piece},
 	} {
 		refused(t, from, words)
 	}
@@ -207,8 +208,13 @@ func TestCheck(t *testing.T) {
 			keys[from.Key()] = true
 		}
 	}
-	if len(keys) != 12 {
-		t.Errorf("got %d keys of 12 tensors", len(keys))
+	halves := []Piece{at("w", f, "F16", 0), at("w", f, "F16", 1)} // two, or one with a twin; then as another type
+	for _, from := range []*Tensor{{Pieces: halves}, {Pieces: halves[:1], Twin: &halves[1]}, {Pieces: halves[:1]}, {Pieces: []Piece{{File: f, Offset: 3, DType: "BF16"}}}} {
+		from.As = shapes.Make(dtypes.Float32, 2)
+		keys[from.Key()] = true
+	}
+	if len(keys) != 16 {
+		t.Errorf("got %d keys of 16 tensors", len(keys))
 	}
 }
 

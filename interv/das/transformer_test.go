@@ -56,12 +56,16 @@ func TestSearchesInALanguageModel(t *testing.T) {
 type hidden struct{ interv.Model }
 
 // Blocks above the place and positions from there on are all that is computed again: the alignments are those of a search that runs the model
-// whole, at places on the stream between any blocks, at the first, a middle and the last position.
+// whole, at places on the stream between any blocks, at the first, a middle and the last position; where frequencies are other than for a
+// sequence that is shorter by one, and where positions do not count from 0.
 func TestPositionsBeforeThePlaceAreKept(t *testing.T) {
 	random := rand.New(rand.NewPCG(2, 0))
 	for n, config := range []string{
 		`{"model_type": "gpt2", "vocab_size": 5, "n_positions": 8, "n_embd": 8, "n_layer": 3, "n_head": 2}`,
 		`{"model_type": "llama", "vocab_size": 5, "hidden_size": 8, "intermediate_size": 12, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 8}`,
+		`{"model_type": "phi3", "vocab_size": 5, "hidden_size": 8, "intermediate_size": 12, "num_hidden_layers": 2, "num_attention_heads": 2, "max_position_embeddings": 8,
+			"original_max_position_embeddings": 5, "rope_scaling": {"type": "longrope", "short_factor": [1, 1], "long_factor": [3, 5]}}`,
+		`{"model_type": "gpt2", "vocab_size": 5, "n_positions": 8, "n_embd": 8, "n_layer": 2, "n_head": 2}`,
 	} {
 		if n > 0 && slow {
 			continue
@@ -72,7 +76,11 @@ func TestPositionsBeforeThePlaceAreKept(t *testing.T) {
 			for i := range ids {
 				ids[i] = int32(random.IntN(5))
 			}
-			return interv.Inputs{interv.InputIDs: tensors.FromFlatDataAndDimensions(ids, count, 6)}
+			inputs := interv.Inputs{interv.InputIDs: tensors.FromFlatDataAndDimensions(ids, count, 6)}
+			if n == 3 {
+				inputs[interv.PositionIDs] = tensors.FromFlatDataAndDimensions(slices.Repeat([]int32{2, 3, 4, 5, 6, 7}, count), count, 6)
+			}
+			return inputs
 		}
 		draw := func(count int) das.Data {
 			d := das.Data{Base: runs(count), Sources: []interv.Inputs{runs(count), runs(count)}, Labels: make([]int, count)}
