@@ -231,3 +231,49 @@ func TestUnusedWeightsGo(t *testing.T) {
 	}
 	runtime.KeepAlive([]compute.Buffer{all, another})
 }
+
+// What could not be read is not remembered: a file that is moved away is none, and read when it is back.
+func TestFileBufferOfAFileThatComesBack(t *testing.T) {
+	b := client(t, serveOn(t, pureGo(t), engine.Options{}))
+	path := filepath.Join(t.TempDir(), "weights")
+	fileOf(t, path, 1, 2)
+	list := []*stored.Tensor{placed(t, path, dtypes.Float32, 2)}
+	if err := os.Rename(path, path+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if buffers, err := b.FileBuffers(0, list); err != nil || buffers[0] != nil {
+		t.Errorf("got %v, %v of a file that is not there", buffers, err)
+	}
+	if state := stateOf(t, b); state.Used != 0 || len(state.Weights) != 0 {
+		t.Errorf("the engine holds %+v for what it has not read", state)
+	}
+	if err := os.Rename(path+".away", path); err != nil {
+		t.Fatal(err)
+	}
+	if buffers, err := b.FileBuffers(0, list); err != nil || buffers[0] == nil {
+		t.Errorf("got %v, %v of a file that is back", buffers, err)
+	}
+}
+
+// Weights that several clients hold stay until the last lets go, whoever asked first.
+func TestSharedWeightsStay(t *testing.T) {
+	socket := serveOn(t, pureGo(t), engine.Options{Limit: 4000})
+	path := filepath.Join(t.TempDir(), "weights")
+	fileOf(t, path, make([]float32, 500)...)
+	first, second := client(t, socket), client(t, socket)
+	mine, _ := read(t, first, path, 500)
+	others, _ := read(t, second, path, 500)
+	mine.Finalize()
+	stateOf(t, first) // frees it
+	if err := floats(t, first, 700).ToFlatData(make([]float32, 700)); err == nil || !strings.Contains(err.Error(), "is missing") {
+		t.Errorf("got %v, wanted no room beside what another holds", err)
+	}
+	if err := others.ToFlatData(make([]float32, 500)); err != nil {
+		t.Error(err)
+	}
+	others.Finalize()
+	stateOf(t, second)
+	if err := floats(t, first, 700).ToFlatData(make([]float32, 700)); err != nil {
+		t.Error(err)
+	}
+}

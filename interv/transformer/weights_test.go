@@ -10,6 +10,7 @@ import (
 	"github.com/gomlx/compute"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/wanted"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/transformer"
 )
@@ -96,5 +97,40 @@ func TestCutFilesAreErrors(t *testing.T) {
 	}
 	if entries, err := os.ReadDir(other); err != nil || len(entries) > 0 {
 		t.Errorf("saved %v, %v", entries, err)
+	}
+}
+
+// A head in a file beside an embedding that it is tied to is compared when they are read, its shape when the model is loaded.
+func TestTiedHeadsInFiles(t *testing.T) {
+	other := func(embedding *tensors.Tensor) *tensors.Tensor { return tensors.FromShape(embedding.Shape()) }
+	for name, c := range map[string]struct {
+		head  func(embedding *tensors.Tensor) *tensors.Tensor
+		words []string
+	}{
+		"the same":    {func(embedding *tensors.Tensor) *tensors.Tensor { return embedding }, nil},
+		"other":       {other, []string{"lm_head.weight", "other values than in transformer.wte.weight"}},
+		"other shape": {func(*tensors.Tensor) *tensors.Tensor { return tensors.FromValue([]float32{1}) }, []string{"lm_head.weight", "tie_word_embeddings"}},
+	} {
+		folder := saved(t)
+		path := filepath.Join(folder, "model.safetensors")
+		values, err := interv.LoadTensors(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		values["lm_head.weight"] = c.head(values["transformer.wte.weight"])
+		if err := interv.SaveTensors(path, values); err != nil {
+			t.Fatal(err)
+		}
+		model, err := transformer.Load(folder)
+		if err == nil {
+			err = model.Weights().Upload(pureGo(t))
+		} else if name != "other shape" {
+			t.Errorf("%s: %v, before anything was read", name, err)
+		}
+		if c.words != nil {
+			wanted.Refusal(t, err, c.words...)
+		} else if err != nil {
+			t.Error(err)
+		}
 	}
 }
