@@ -15,7 +15,7 @@ type fileReader interface {
 }
 
 // readAtOnce is how many bytes of files a backend is asked to read at once, between which progress is told.
-const readAtOnce = 1 << 28
+var readAtOnce int64 = 1 << 28
 
 // Upload moves the weights to the device, where they are not already; those in files are read. Whatever runs a program that takes
 // [Weights.Tensor] does this first. Memory of this process is given back tensor by tensor, so that the model is never held twice. Weights

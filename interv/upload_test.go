@@ -1,0 +1,109 @@
+package interv
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/gobackend"
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/govene/govene/internal/stored"
+)
+
+// reads is a backend that reads files itself, all but one.
+type reads struct {
+	compute.Backend
+	asked  [][]int64 // offsets
+	except int64
+}
+
+// readHere is a buffer of it.
+type readHere struct {
+	compute.Buffer
+	of *reads
+}
+
+func (p readHere) Backend() compute.Backend { return p.of }
+
+func (r *reads) FileBuffers(device compute.DeviceNum, list []*stored.Tensor) (buffers []compute.Buffer, err error) {
+	var offsets []int64
+	for _, t := range list {
+		offsets = append(offsets, t.Pieces[0].Offset)
+		values := make([]float32, t.As.Size())
+		for i := range values {
+			values[i] = float32(t.Pieces[0].Offset) + float32(i)
+		}
+		buffer, err := r.BufferFromFlatData(device, values, t.As)
+		if err != nil {
+			return nil, err
+		}
+		if t.Pieces[0].Offset == r.except {
+			buffers = append(buffers, nil)
+		} else {
+			buffers = append(buffers, readHere{buffer, r})
+		}
+	}
+	r.asked = append(r.asked, offsets)
+	return buffers, nil
+}
+
+// A backend that reads files is asked for each weight once, some at a time, what it cannot read is read here, and each byte is told once, also
+// of a weight that was read before.
+func TestWeightsAreAskedForInParts(t *testing.T) {
+	defer func(before int64) { readAtOnce = before }(readAtOnce)
+	readAtOnce = 16
+	b, err := gobackend.New("ops_sequential")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var content []byte
+	for i := range 10 {
+		content = binary.LittleEndian.AppendUint32(content, math.Float32bits(float32(8*(i/2)+i%2))) // an offset, and one more
+	}
+	path := filepath.Join(t.TempDir(), "weights")
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file, err := stored.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var expected []WeightShape
+	places := map[string]*stored.Tensor{}
+	for i := range 5 {
+		name := fmt.Sprint(i)
+		expected = append(expected, WeightShape{name, []int{2}})
+		places[name] = &stored.Tensor{As: shapes.Make(dtypes.Float32, 2), Pieces: []stored.Piece{{Name: name, File: file, Offset: int64(8 * i), DType: "F32"}}}
+	}
+	var told []int64
+	w, err := StoredWeights(expected, places, func(done, total int64) { told = append(told, done, total) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Tensor("3")
+	backend := &reads{Backend: b, except: 16}
+	for range 2 {
+		if err := w.Upload(backend); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := fmt.Sprint(backend.asked); got != "[[0 8] [16 24] [32]]" {
+		t.Errorf("asked for %s", got)
+	}
+	if want := []int64{8, 40, 24, 40, 32, 40, 40, 40}; !slices.Equal(told, want) {
+		t.Errorf("told %v, wanted %v", told, want)
+	}
+	for i, name := range w.Names() {
+		if got := tensors.MustCopyFlatData[float32](w.Tensor(name)); !slices.Equal(got, []float32{float32(8 * i), float32(8*i + 1)}) {
+			t.Errorf("%s: got %v", name, got)
+		}
+	}
+}
