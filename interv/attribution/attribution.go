@@ -32,10 +32,10 @@ type Attribution struct {
 	Measure interv.Measure
 
 	// Steps above 1 takes the mean of gradients along a path in place of the base's, integrated gradients: with a the activation at the
-	// site Along and k from 0 to Steps−1, it is ∂m/∂a in the run where a is b + (k + ½)/Steps · (s − b) at all positions. At the site Along
-	// itself the effects then add up to what patching all of it changes, up to the error of the midpoint rule (completeness): Sundararajan
-	// et al., "Axiomatic Attribution for Deep Networks" (2017); for other sites, Hanna et al., "Have Faith in Faithfulness" (2024), who go
-	// along the embeddings.
+	// site Along and k from 0 to Steps−1, it is that of the run in which (k + ½)/Steps · (s − b) is added to a = b at all positions. At the
+	// site Along itself the effects then add up to what patching all of it changes, up to the error of the midpoint rule (completeness):
+	// Sundararajan et al., "Axiomatic Attribution for Deep Networks" (2017); for other sites, Hanna et al., "Have Faith in Faithfulness"
+	// (2024), who go along the embeddings, and take steps' ends in place of their middles. Sites below Along keep what they do through it.
 	Steps int
 	Along interv.Site
 
@@ -44,7 +44,9 @@ type Attribution struct {
 	//	Σ over layers l of |effect by gradients that flow through nothing that layer l adds| / (layers − 1)
 	//
 	// over the layers that have any, so that what cancels between the direct way and one through a layer is seen: GradDrop of Kramár et
-	// al., "AtP*" (2024). It has no sign.
+	// al., "AtP*" (2024). It has no sign. What a layer adds, and all that acts by that alone, has no effect where this layer's is dropped:
+	// hence layers − 1. The stream goes on beside what is dropped, and so the effects of a site such as block_output are of all layers.
+	// It does not go together with Steps.
 	Drop []interv.Component
 
 	// Softmax computes attention's probabilities anew for patches of queries and keys (query_output, head_query_output, key_output,

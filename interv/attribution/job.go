@@ -240,7 +240,7 @@ func (j *job) run(ctx context.Context) (*Result, error) {
 			if err != nil {
 				return nil, err
 			}
-			j.add(r, at, differences, func(effect float64) float64 { return effect / float64(j.Steps) })
+			j.add(r, at, differences, func(_ interv.Site, effect float64) float64 { return effect / float64(j.Steps) })
 		}
 	case len(j.gates) > 0:
 		layers := j.layers()
@@ -258,16 +258,21 @@ func (j *job) run(ctx context.Context) (*Result, error) {
 			if err != nil {
 				return nil, err
 			}
-			j.add(r, at, differences, func(effect float64) float64 { return max(effect, -effect) / float64(len(layers)-1) })
+			j.add(r, at, differences, func(site interv.Site, effect float64) float64 {
+				if site.Layer == layer && slices.Contains(j.gates, site) { // what is dropped itself: its gradient is that above the gate
+					return 0
+				}
+				return max(effect, -effect) / float64(len(layers)-1)
+			})
 		}
 	default:
-		j.add(r, base, differences, func(effect float64) float64 { return effect })
+		j.add(r, base, differences, func(_ interv.Site, effect float64) float64 { return effect })
 	}
 	return r, nil
 }
 
 // add adds the effects by the gradients of a run.
-func (j *job) add(r *Result, at *interv.GradientResult, differences [][]float64, part func(effect float64) float64) {
+func (j *job) add(r *Result, at *interv.GradientResult, differences [][]float64, part func(site interv.Site, effect float64) float64) {
 	for i := range r.Effects {
 		e := &r.Effects[i]
 		sums := j.softmax.effects(e.Site, at)
@@ -275,7 +280,7 @@ func (j *job) add(r *Result, at *interv.GradientResult, differences [][]float64,
 			sums = firstOrder(differences[i], host.Floats(at.Activations[i].Gradient), len(e.Values))
 		}
 		for unit, sum := range sums {
-			e.Values[unit] += part(sum)
+			e.Values[unit] += part(e.Site, sum)
 		}
 	}
 }

@@ -32,7 +32,8 @@ type Attribution struct {
 	Measure interv.Measure // a metric of one number that has a gradient; that of the KL divergence from the clean run is 0 in the base: it takes Steps
 
 	// Steps above 1 takes the mean of gradients in runs whose embeddings are e(base) + (k + ½)/Steps · (e(source) − e(base)) at all positions,
-	// k from 0 to Steps−1, in place of the base's: EAP-IG of Hanna et al., "Have Faith in Faithfulness" (2024).
+	// k from 0 to Steps−1, in place of the base's: EAP-IG of Hanna et al., "Have Faith in Faithfulness" (2024), who take steps' ends in
+	// place of their middles.
 	Steps int
 
 	// Memory is about what a batch of pairs may take besides the weights, 0 for 2 GiB; one pair at a time it is at least.

@@ -32,7 +32,8 @@ type Node struct {
 	Head      int // a key and value head at keys and values; 0 where there are no heads
 }
 
-// Embedding writes the first of the stream.
+// Embedding writes the first of the stream, of tokens alone. Position embeddings, where a model adds them, and biases of the output projections
+// of heads are no node's: they stay whatever is ablated.
 var Embedding = Node{Component: transformer.Embedding}
 
 // Head is the head of a layer.

@@ -131,7 +131,7 @@ const (
 	FromSource From = "source" // the pair's source; the default, unless there is a Corruption and no source
 	FromBase   From = "base"   // the pair's own base, run clean: what a corrupted run is restored to
 	FromMean   From = "mean"   // the mean over positions that are not padding of all sources, or of all bases where there is no source
-	FromOther  From = "other"  // the base of another pair, drawn from Seed: resample ablation
+	FromOther  From = "other"  // the base of another pair, drawn from Seed: resample ablation; it stands for the source in results
 )
 
 // At lists places of one position each, the same in all pairs; below 0 they count from the end.
