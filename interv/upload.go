@@ -21,8 +21,8 @@ var readAtOnce int64 = 1 << 28
 // [Weights.Tensor] does this first. Memory of this process is given back tensor by tensor, so that the model is never held twice. Weights
 // are on one backend: another is refused.
 func (w *Weights) Upload(backend compute.Backend) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	w.uploading.Lock()
+	defer w.uploading.Unlock()
 	switch w.on {
 	case backend:
 		return nil
@@ -38,23 +38,31 @@ func (w *Weights) Upload(backend compute.Backend) error {
 	var released garbage.Bytes
 	defer released.Done()
 	for _, name := range w.names {
-		t, err := w.values[name], error(nil)
-		given := t != nil
-		if t == nil {
-			t, err = w.readTo(backend, name)
-		} else {
-			_, err = t.Buffer(backend, 0)
-			err = Within("weights, "+name, err)
-		}
-		if err != nil {
+		if err := w.bring(backend, name, &released); err != nil {
 			return err
-		}
-		if !t.IsShared() || given {
-			released.Drop(int(t.ByteSize()))
 		}
 	}
 	w.on = backend
 	return nil
+}
+
+// bring moves one weight to the device.
+func (w *Weights) bring(backend compute.Backend, name string, released *garbage.Bytes) (err error) {
+	defer w.report()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	t := w.values[name]
+	given := t != nil
+	if t == nil {
+		t, err = w.readTo(backend, name)
+	} else {
+		_, err = t.Buffer(backend, 0)
+		err = Within("weights, "+name, err)
+	}
+	if err == nil && (!t.IsShared() || given) {
+		released.Drop(int(t.ByteSize()))
+	}
+	return err
 }
 
 // askFor has a backend read what lies in files, also where this process has read it: what is sent takes longer than what is there.
@@ -85,6 +93,9 @@ func (w *Weights) askForBatch(reader fileReader, names []string) error {
 	if err != nil {
 		return err
 	}
+	defer w.report()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	read := int64(0)
 	for i, buffer := range buffers {
 		if buffer == nil {
@@ -103,6 +114,9 @@ func (w *Weights) askForBatch(reader fileReader, names []string) error {
 
 // tensor is a weight by name, read if need be.
 func (w *Weights) tensor(name string) (t *tensors.Tensor, err error) {
+	defer w.report()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if t = w.values[name]; t == nil && w.stored[name] != nil {
 		return w.readTo(nil, name)
 	}
@@ -133,10 +147,27 @@ func (w *Weights) readTo(backend compute.Backend, name string) (*tensors.Tensor,
 	return t, nil
 }
 
-// more tells that more bytes of files have been read.
-func (w *Weights) more(bytes int64) {
-	w.done = min(w.done+bytes, w.total)
-	if w.tell != nil && bytes > 0 {
-		w.tell(w.done, w.total)
+// more counts bytes of files that have been read.
+func (w *Weights) more(bytes int64) { w.done = min(w.done+bytes, w.total) }
+
+// report tells what has been read since it was last told. Where another goroutine tells, or tell itself has asked for a weight, that one goes on
+// until all is told.
+func (w *Weights) report() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.tell == nil || w.telling {
+		return
 	}
+	w.telling = true
+	defer func() { w.telling = false }()
+	for w.told < w.done {
+		w.told = w.done
+		w.tellUnlocked(w.told)
+	}
+}
+
+func (w *Weights) tellUnlocked(done int64) {
+	w.mu.Unlock()
+	defer w.mu.Lock() // also where tell panics
+	w.tell(done, w.total)
 }

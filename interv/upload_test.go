@@ -7,7 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
@@ -55,18 +58,11 @@ func (r *reads) FileBuffers(device compute.DeviceNum, list []*stored.Tensor) (bu
 	return buffers, nil
 }
 
-// A backend that reads files is asked for each weight once, some at a time, what it cannot read is read here, and each byte is told once, also
-// of a weight that was read before.
-func TestWeightsAreAskedForInParts(t *testing.T) {
-	defer func(before int64) { readAtOnce = before }(readAtOnce)
-	readAtOnce = 16
-	b, err := gobackend.New("ops_sequential")
-	if err != nil {
-		t.Fatal(err)
-	}
+// inFile are weights of two numbers each in one file: their offset, and one more.
+func inFile(t *testing.T, count int) (expected []WeightShape, places map[string]*stored.Tensor) {
 	var content []byte
-	for i := range 10 {
-		content = binary.LittleEndian.AppendUint32(content, math.Float32bits(float32(8*(i/2)+i%2))) // an offset, and one more
+	for i := range 2 * count {
+		content = binary.LittleEndian.AppendUint32(content, math.Float32bits(float32(8*(i/2)+i%2)))
 	}
 	path := filepath.Join(t.TempDir(), "weights")
 	if err := os.WriteFile(path, content, 0o600); err != nil {
@@ -76,13 +72,25 @@ func TestWeightsAreAskedForInParts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var expected []WeightShape
-	places := map[string]*stored.Tensor{}
-	for i := range 5 {
+	places = map[string]*stored.Tensor{}
+	for i := range count {
 		name := fmt.Sprint(i)
 		expected = append(expected, WeightShape{name, []int{2}})
 		places[name] = &stored.Tensor{As: shapes.Make(dtypes.Float32, 2), Pieces: []stored.Piece{{Name: name, File: file, Offset: int64(8 * i), DType: "F32"}}}
 	}
+	return expected, places
+}
+
+// A backend that reads files is asked for each weight once, some at a time, what it cannot read is read here, and each byte is told once, also
+// of a weight that was read before.
+func TestWeightsAreAskedForInParts(t *testing.T) {
+	defer func(before int64) { readAtOnce = before }(readAtOnce)
+	readAtOnce = 16
+	b, err := gobackend.New("ops_sequential")
+	if err != nil {
+		t.Fatal(err)
+	}
+	expected, places := inFile(t, 5)
 	var told []int64
 	w, err := StoredWeights(expected, places, func(done, total int64) { told = append(told, done, total) })
 	if err != nil {
@@ -104,6 +112,50 @@ func TestWeightsAreAskedForInParts(t *testing.T) {
 	for i, name := range w.Names() {
 		if got := tensors.MustCopyFlatData[float32](w.Tensor(name)); !slices.Equal(got, []float32{float32(8 * i), float32(8*i + 1)}) {
 			t.Errorf("%s: got %v", name, got)
+		}
+	}
+}
+
+// Who is told how far reading is may ask for weights, read or not; while it does, others read on and it is told of that after, by one
+// goroutine at a time.
+func TestWhoIsToldMayAskForWeights(t *testing.T) {
+	expected, places := inFile(t, 5)
+	backend, err := gobackend.New("ops_sequential")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, read := range map[string]func(w *Weights) error{
+		"Upload": func(w *Weights) error { return w.Upload(backend) },
+		"Values": func(w *Weights) error { _, err := w.Values(); return err },
+		"Tensor": func(w *Weights) error { w.Tensor("4"); return nil },
+	} {
+		var w *Weights
+		var told []int64
+		var inside atomic.Int32
+		w, err := StoredWeights(expected, places, func(done, total int64) {
+			if inside.Add(1) > 1 {
+				t.Errorf("%s: told by two goroutines at a time", name)
+			}
+			defer inside.Add(-1)
+			told = append(told, done)
+			w.Tensor("2")
+			var other sync.WaitGroup
+			other.Go(func() { w.Tensor("3") })
+			other.Wait()
+			w.All()
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error)
+		go func() { ended <- read(w) }()
+		select {
+		case err := <-ended:
+			if want := []int64{8, 40}; err != nil || !slices.Equal(told, want) {
+				t.Errorf("%s: told %v, %v, wanted %v", name, told, err, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s waits for ever", name)
 		}
 	}
 }

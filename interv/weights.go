@@ -26,10 +26,14 @@ type Weights struct {
 	tell   func(done, total int64)   // of bytes of files; nil for nobody
 	total  int64
 
-	mu     sync.Mutex                 // guards what follows, and calls of tell
-	values map[string]*tensors.Tensor // those that were given or have been read
-	done   int64                      // bytes
-	on     compute.Backend            // whose device all of them are on; nil before
+	uploading sync.Mutex      // held while weights are brought to a device, so that this is done once
+	on        compute.Backend // whose device all of them are on; nil before
+
+	mu      sync.Mutex                 // guards what follows; never held where tell is called, which may ask for weights
+	values  map[string]*tensors.Tensor // those that were given or have been read
+	done    int64                      // bytes
+	told    int64                      // of these
+	telling bool                       // tell is being called
 }
 
 // WeightShape is what a model expects of one of its weights.
@@ -58,7 +62,7 @@ func NewWeights(expected []WeightShape, got map[string]*tensors.Tensor, others .
 // StoredWeights is NewWeights of tensors that lie in files. They are read when they are needed: all of them, by whoever holds the memory of
 // the device, before the first program runs on it; or a single one, here, for who asks for it. What is found wrong then, an element that is
 // not finite or a file that has changed, is an error of that moment, which names tensor and file. A tell that is not nil is told how many
-// bytes of the files are read by then, from one goroutine at a time.
+// bytes of the files are read by then, from one goroutine at a time. It may ask for weights, but must not run the model, which waits for them.
 func StoredWeights(expected []WeightShape, got map[string]*stored.Tensor, tell func(done, total int64), others ...dtypes.DType) (*Weights, error) {
 	w, err := checkWeights(expected, got, others)
 	if err != nil {
@@ -116,11 +120,7 @@ func (w *Weights) Shape(name string) shapes.Shape { return w.shapes[name] }
 
 // Tensor returns a weight, nil if there is none of that name. It must not be changed. One that cannot be read from its file, see
 // [StoredWeights], panics with the error.
-func (w *Weights) Tensor(name string) *tensors.Tensor {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return must.Of(w.tensor(name))
-}
+func (w *Weights) Tensor(name string) *tensors.Tensor { return must.Of(w.tensor(name)) }
 
 // DType is the element type of the weights, and so of the model's activations.
 func (w *Weights) DType() dtypes.DType { return w.dtype }
@@ -145,8 +145,6 @@ func (w *Weights) Size() int {
 
 // Values returns the weights by name. They must not be changed. Those in files are read, see [StoredWeights].
 func (w *Weights) Values() (map[string]*tensors.Tensor, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	all := make(map[string]*tensors.Tensor, len(w.names))
 	for _, name := range w.names {
 		t, err := w.tensor(name)
