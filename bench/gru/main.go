@@ -35,9 +35,9 @@ func main() {
 	vanilla := interv.MustNew(engine, model, interv.Config{Representations: []interv.Representation{
 		{Component: gru.CellOutput, Unit: interv.Step, MaxUnits: 1, Intervention: interv.Vanilla{}}}})
 	base, source := uniform(1, 10, 10, 2), uniform(2, 10, 10, 2)
+	steps := interv.FromTo(interv.Repeat(10, 0, 2, 4), interv.Repeat(10, 0, 5, 7))
 	report("vanilla", vanilla, func() {
-		vanilla.MustRun(interv.Call{Base: base, Sources: []interv.Inputs{source},
-			Locations: []*interv.Location{interv.FromTo(interv.Repeat(10, 0, 2, 4), interv.Repeat(10, 0, 5, 7))}, WithBase: true})
+		vanilla.MustRun(interv.Call{Base: base, Sources: []interv.Inputs{source}, Locations: []*interv.Location{steps}, WithBase: true})
 	})
 
 	base, source = uniform(3, 1, 1, 2), uniform(4, 1, 1, 2)
