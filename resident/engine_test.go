@@ -214,8 +214,8 @@ func TestLimit(t *testing.T) {
 func TestRefused(t *testing.T) {
 	socket := serveOn(t, pureGo(t), engine.Options{})
 	for said, want := range map[string]string{
-		"govene-engine 99 x\n": "the client speaks version 99, this engine version 2",
-		"govene-engine 2 x\n":  "built with different versions of GoMLX",
+		"govene-engine 99 x\n": "the client speaks version 99, this engine version 3",
+		"govene-engine 3 x\n":  "built with different versions of GoMLX",
 		"GET / HTTP/1.1\n":     "what called it is not its client",
 	} {
 		conn, err := net.Dial("unix", socket)

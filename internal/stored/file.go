@@ -10,8 +10,9 @@ import (
 type Identity struct {
 	Path     string
 	Size     int64
-	Modified int64 // nanoseconds
-	Inode    uint64
+	Modified int64  // nanoseconds
+	Inode    uint64 // 0 where the system does not tell
+	Changed  int64  // nanoseconds, when anything of the file last changed, which nobody can set; 0 where the system does not tell
 }
 
 // File is a file that is not to change any more. It stays open until nothing refers to it.
@@ -59,7 +60,11 @@ func (f *File) now() (Identity, error) {
 	if err != nil {
 		return Identity{}, err
 	}
-	return Identity{f.Path, info.Size(), info.ModTime().UnixNano(), inode(info)}, nil
+	inode, changed, named := status(info)
+	if !named { // it was removed, or another took its place, which changes nothing of what can still be read here
+		changed = f.Changed
+	}
+	return Identity{f.Path, info.Size(), info.ModTime().UnixNano(), inode, changed}, nil
 }
 
 // check opens the file if need be, and refuses one that has been written to since it was first opened.
@@ -71,7 +76,7 @@ func (f *File) check() (err error) {
 	}
 	now, err := f.now()
 	if err == nil && now != f.Identity {
-		err = fmt.Errorf("%s is not the file that it was when it was opened: it has been written to since, or replaced", f.Path)
+		err = fmt.Errorf("%s is not the file that it was when it was opened: it has been written to since, moved, or replaced", f.Path)
 	}
 	return err
 }

@@ -44,7 +44,7 @@ func (t *Tensor) Key() [sha256.Size]byte {
 	var last *File
 	for _, p := range t.Places() {
 		if p.File != last {
-			fmt.Fprintf(sum, "%q %d %d %d\n", p.File.Path, p.File.Size, p.File.Modified, p.File.Inode)
+			fmt.Fprintf(sum, "%q %d %d %d %d\n", p.File.Path, p.File.Size, p.File.Modified, p.File.Inode, p.File.Changed)
 			last = p.File
 		}
 		fmt.Fprintln(sum, p.Offset, p.DType)

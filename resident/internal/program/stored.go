@@ -27,6 +27,7 @@ func AppendStored(w *wire.Writer, list []*stored.Tensor) {
 		w.Int(f.Size)
 		w.Int(f.Modified)
 		w.Uint(f.Inode)
+		w.Int(f.Changed)
 	}
 	w.Uint(uint64(len(list)))
 	for _, t := range list {
@@ -45,7 +46,7 @@ func AppendStored(w *wire.Writer, list []*stored.Tensor) {
 func ReadStored(r *wire.Reader) (list []*stored.Tensor) {
 	files := make([]*stored.File, r.Count())
 	for i := range files {
-		files[i] = stored.Named(stored.Identity{Path: r.Text(), Size: r.Int(), Modified: r.Int(), Inode: r.Uint()})
+		files[i] = stored.Named(stored.Identity{Path: r.Text(), Size: r.Int(), Modified: r.Int(), Inode: r.Uint(), Changed: r.Int()})
 	}
 	list = make([]*stored.Tensor, r.Count())
 	for i := range list {

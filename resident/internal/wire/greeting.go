@@ -11,7 +11,7 @@ import (
 )
 
 // Version is the version of the frames. What else client and engine must share is the dialect, a digest of the operations there are.
-const Version = 2
+const Version = 3
 
 const (
 	greeting     = "govene-engine"
