@@ -40,3 +40,15 @@ func TestGoldenAttributions(t *testing.T) {
 		}
 	})
 }
+
+func TestGoldenAgreements(t *testing.T) {
+	effects.Run(t, engine, "agreements", nil, func(t *testing.T, c *effects.Case) {
+		var ask struct{ Estimates, Measured []float64 }
+		c.Ask(t, &ask)
+		a, err := attribution.Compare(ask.Estimates, ask.Measured)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Compare(t, "agreement", []float64{a.LargestError, a.MeanError, a.RankCorrelation}, 1e-12)
+	})
+}

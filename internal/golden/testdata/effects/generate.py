@@ -437,7 +437,16 @@ def summaries(p, s, want):
     want("interval", torch.tensor([cut((1 - level) / 2), cut((1 + level) / 2)]))
 
 
-KINDS = dict(attribution=attribution, sweep=sweep, paths=paths, edges=edges, faithfulness=faithfulness, metrics=metrics, summaries=summaries)
+def agreements(p, s, want):
+    """How well estimates say what was measured: errors, and Spearman's rank correlation, equal values sharing the mean of their ranks."""
+    lists = [torch.tensor(s[which]) for which in ("estimates", "measured")]
+    ranks = [(x[:, None] > x).sum(-1) + ((x[:, None] == x).sum(-1) + 1) / 2 for x in lists]
+    errors = (lists[0] - lists[1]).abs()
+    want("agreement", torch.stack([errors.max(), errors.mean(), torch.corrcoef(torch.stack(ranks))[0, 1]]))
+
+
+KINDS = dict(attribution=attribution, sweep=sweep, paths=paths, edges=edges, faithfulness=faithfulness, metrics=metrics, summaries=summaries,
+             agreements=agreements)
 
 
 def asked():
@@ -523,6 +532,8 @@ def asked():
                                          receivers=[to("head_query_output", 1, 0), to("head_value_output", 2, 1), to("mlp_input", 2)]),
             "a stream": dict(senders=senders, receivers=[to("block_input", last)], metric=difference),
             "the middle": dict(senders=senders, receivers=[to("residual_middle", last)], metric=difference),
+            "a block's output": dict(senders=senders, receivers=[to("block_output", 1)], metric=difference),
+            "what attention reads": dict(senders=senders, receivers=[to("attention_input", last), to("query_output", 1)], metric=difference),
         },
         "edges": {"EAP": dict(measure=difference), "EAP-IG": dict(measure=kl, steps=3)},
         "faithfulness": {
@@ -538,6 +549,7 @@ def asked():
         },
     }
     ask["summaries"] = {"of four": dict(values=[0.25, 1.5, -0.75, 3.125], level=0.9), "of six": dict(values=[0.1, 0.4, 2, 0, -1, 5], level=0.95)}
+    ask["agreements"] = {"with ties": dict(estimates=[0.5, 0.5, -2, 3, 0, 0.5, 7], measured=[1, 0, -2, 2.5, 0, -1, 0])}
     return inputs, ask
 
 
