@@ -27,7 +27,9 @@ import (
 //	faithfulness = (m(circuit) − m(∅)) / (m(model) − m(∅)):
 //
 // 1 for the whole model, 0 for nothing, less than 0 or more than 1 where what was ablated hinders or helps. With Resample, m(∅) is the metric of
-// the source: Hanna et al., "Have Faith in Faithfulness" (2024). Wang et al., "Interpretability in the Wild" (2022), take the mean.
+// the source: Hanna et al., "Have Faith in Faithfulness" (2024). Wang et al., "Interpretability in the Wild" (2022), ablate by the mean, over a
+// reference distribution of prompts, and report the difference |m(model) − m(circuit)|. TransformerLens counts from the metric of the source
+// whatever the ablation, so that its share of a mean ablation is another.
 type Evaluation struct {
 	// Base holds the runs in which circuits do the task, Source those that what is outside comes from: example i of both is a pair, of the same
 	// positions.
