@@ -1,6 +1,8 @@
 package interv
 
 import (
+	"maps"
+
 	"github.com/gomlx/compute"
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -19,17 +21,21 @@ var readAtOnce int64 = 1 << 28
 
 // Upload moves the weights to the device, where they are not already; those in files are read. Whatever runs a program that takes
 // [Weights.Tensor] does this first. Memory of this process is given back tensor by tensor, so that the model is never held twice. Weights
-// are on one backend: another is refused.
-func (w *Weights) Upload(backend compute.Backend) error {
+// are on one backend: another is refused, unless that one is gone, as an engine may be, and they can be had without it.
+func (w *Weights) Upload(backend compute.Backend) (err error) {
 	w.uploading.Lock()
 	defer w.uploading.Unlock()
-	switch w.on {
-	case backend:
+	if w.on == backend {
 		return nil
-	case nil:
-	default:
+	}
+	if w.on != nil && !(gone(w.on) && w.leave()) {
 		return &Error{Where: "weights", Axis: "backend", Got: "another than they are on", Wanted: "the one on which the model ran first: load it again for another"}
 	}
+	defer func() {
+		if err != nil && gone(backend) {
+			w.leave()
+		}
+	}()
 	if reader, ok := backend.(fileReader); ok {
 		if err := w.askFor(reader); err != nil {
 			return err
@@ -44,6 +50,27 @@ func (w *Weights) Upload(backend compute.Backend) error {
 	}
 	w.on = backend
 	return nil
+}
+
+// gone tells whether a backend has ended: it was finalized, or is another process, and that has.
+func gone(backend compute.Backend) bool {
+	other, ok := backend.(interface{ Gone() bool })
+	return backend.IsFinalized() || ok && other.Gone()
+}
+
+// leave forgets a backend that is gone, if all that another needs is there: what lies in files is read again, what was given must be in this
+// process.
+func (w *Weights) leave() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for name, t := range w.values {
+		if w.stored[name] == nil && (!t.HasLocal() || t.InvalidateOnDevice() != nil) {
+			return false
+		}
+	}
+	maps.DeleteFunc(w.values, func(name string, _ *tensors.Tensor) bool { return w.stored[name] != nil })
+	w.on, w.done, w.told = nil, 0, 0
+	return true
 }
 
 // bring moves one weight to the device.

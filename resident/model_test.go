@@ -14,6 +14,7 @@ import (
 
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/transformer"
+	"github.com/govene/govene/resident"
 	"github.com/govene/govene/resident/engine"
 )
 
@@ -40,17 +41,71 @@ func patched(b compute.Backend, folder string, options ...transformer.Option) (*
 	if err != nil {
 		return nil, nil, err
 	}
+	logits, err := patch(b, model)
+	return model, logits, err
+}
+
+func patch(b compute.Backend, model *transformer.Model) ([]float32, error) {
 	iv, err := interv.New(b, model, interv.Single(0, transformer.BlockOutput, interv.Vanilla{}))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	base := interv.Inputs{"input_ids": tensors.FromValue([][]int32{{1, 2, 3, 4}})}
 	source := interv.Inputs{"input_ids": tensors.FromValue([][]int32{{5, 6, 7, 8}})}
 	result, err := iv.Run(interv.Interchange(base, source, interv.FromTo([][]int{{1}}, [][]int{{2}})))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return model, tensors.MustCopyFlatData[float32](result.Output), nil
+	return tensors.MustCopyFlatData[float32](result.Output), nil
+}
+
+// A model goes on in the same process where its engine is gone and there is another: one from files, one that was given its weights. One that is
+// on an engine that is there stays on it, in words.
+func TestModelGoesOnWithAnotherEngine(t *testing.T) {
+	loaded := transformer.MustLoad(tiny(t))
+	given, err := transformer.MustLoad(tiny(t)).WithWeights(transformer.MustLoad(tiny(t)).Weights().All())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, model := range map[string]*transformer.Model{"loaded": loaded, "given": given} {
+		first, second := client(t, serveOn(t, pureGo(t), engine.Options{})), client(t, serveOn(t, pureGo(t), engine.Options{}))
+		want, err := patch(first, model)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := patch(second, model); err == nil || !strings.Contains(err.Error(), "load it again for another") {
+			t.Errorf("%s: got %v", name, err)
+		}
+		stop(t, first)
+		got, err := patch(second, model)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: other bits on another engine, or %v", name, err)
+		}
+		if _, err := patch(first, model); err == nil {
+			t.Errorf("%s runs on an engine that is gone", name)
+		}
+	}
+}
+
+// stop ends an engine, and waits until it has.
+func stop(t *testing.T, b *resident.Backend) {
+	if err := b.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the engine is gone", b.Gone)
+}
+
+// An engine that ends while it is asked for weights leaves a model as it was.
+func TestEngineGoneWhileAskedForWeights(t *testing.T) {
+	model := transformer.MustLoad(tiny(t))
+	first, second := client(t, serveOn(t, pureGo(t), engine.Options{})), client(t, serveOn(t, pureGo(t), engine.Options{}))
+	stop(t, first)
+	if err := model.Weights().Upload(first); err == nil || !strings.Contains(err.Error(), "the engine is gone") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := patch(second, model); err != nil {
+		t.Error(err)
+	}
 }
 
 // Two programs that load a model have one copy in the engine, none of their own, and the bits of a program that reads the files itself.

@@ -105,6 +105,12 @@ func (b *Backend) Finalize() {
 // IsFinalized tells whether Finalize was called. That the engine is gone is an error of what is asked of it next.
 func (b *Backend) IsFinalized() bool { return b.ended.Load() }
 
+// Gone asks the engine whether it is gone, and with it all that was made on this backend.
+func (b *Backend) Gone() bool {
+	_, err := b.State()
+	return err != nil && b.calls.closed() != nil
+}
+
 var errFinalized = errors.New("the backend was finalized")
 
 // HasSharedBuffers is false: the engine's memory is its own.
