@@ -26,15 +26,16 @@ type Case struct {
 	Model        *transformer.Model // of float64
 	Base, Source interv.Inputs
 
-	ask  json.RawMessage
-	want map[string]*tensors.Tensor
-	name string // before a slash and what is wanted, in want
+	ask         json.RawMessage
+	want        map[string]*tensors.Tensor // by kind/title/what
+	kind, title string
 }
 
 // pairs are inputs as cases.json has them.
 type pairs struct{ Base, Source, Mask [][]int32 }
 
-// Run runs a subtest for every case of a kind, on both models; on XLA, unless GOVENE_LONG is set, those of onXLA alone, as each compiles.
+// Run runs a subtest for every case of a kind, on the models that are asked it; on XLA, unless GOVENE_LONG is set, those of onXLA alone, as each
+// compiles.
 func Run(t *testing.T, backend compute.Backend, kind string, onXLA []string, run func(t *testing.T, c *Case)) {
 	var all struct {
 		Inputs pairs
@@ -48,22 +49,27 @@ func Run(t *testing.T, backend compute.Backend, kind string, onXLA []string, run
 		t.Fatal(err)
 	}
 	sparing := strings.HasPrefix(backend.Name(), "xla") && os.Getenv("GOVENE_LONG") == ""
-	for _, name := range []string{"gpt2", "llama"} {
-		t.Run(name, func(t *testing.T) {
-			var model *transformer.Model
-			want, err := interv.LoadTensors(filepath.Join(folder(), name+".safetensors"))
-			if err != nil {
-				t.Fatal(err)
+	ran := 0
+	for _, name := range []string{"gpt2", "llama", "gpt_neox", "gemma2"} {
+		want, err := interv.LoadTensors(filepath.Join(folder(), name+".safetensors"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var cases []*Case
+		for title, ask := range all.Cases[kind] {
+			c := &Case{ask: ask, want: want, kind: kind, title: title}
+			if c.asked() && (!sparing || slices.Contains(onXLA, name+" "+title)) {
+				cases = append(cases, c)
 			}
-			for title, ask := range all.Cases[kind] {
-				if sparing && !slices.Contains(onXLA, name+" "+title) {
-					continue
-				}
-				if model == nil {
-					model = load(t, name)
-				}
-				t.Run(title, func(t *testing.T) {
-					c := &Case{Model: model, ask: ask, want: want, name: kind + "/" + title}
+		}
+		if ran += len(cases); len(cases) == 0 {
+			continue
+		}
+		slices.SortFunc(cases, func(a, b *Case) int { return strings.Compare(a.title, b.title) })
+		t.Run(name, func(t *testing.T) {
+			model := load(t, name)
+			for _, c := range cases {
+				t.Run(c.title, func(t *testing.T) {
 					var how struct {
 						Swap   bool
 						Inputs *pairs
@@ -73,13 +79,17 @@ func Run(t *testing.T, backend compute.Backend, kind string, onXLA []string, run
 					if how.Inputs != nil {
 						inputs = *how.Inputs
 					}
-					if c.Base, c.Source = inputs.of(inputs.Base), inputs.of(inputs.Source); how.Swap {
+					c.Model, c.Base, c.Source = model, inputs.of(inputs.Base), inputs.of(inputs.Source)
+					if how.Swap {
 						c.Base, c.Source = c.Source, c.Base
 					}
 					run(t, c)
 				})
 			}
 		})
+	}
+	if ran == 0 && !sparing || sparing && ran != len(onXLA) {
+		t.Errorf("%d cases of %s, wanted %v of them on XLA and some elsewhere", ran, kind, onXLA)
 	}
 }
 
@@ -98,15 +108,27 @@ func (c *Case) Ask(t *testing.T, into any) {
 // Wanted are the numbers of a name, in the order of the axes that generate.py says.
 func (c *Case) Wanted(t *testing.T, what string) *tensors.Tensor {
 	t.Helper()
-	want, ok := c.want[c.name+"/"+what]
+	want, ok := c.want[c.path(what)]
 	if !ok {
-		t.Fatalf("%s has no %q", c.name, what)
+		t.Fatalf("no numbers %s", c.path(what))
 	}
 	return want
 }
 
+// asked tells whether there are any numbers.
+func (c *Case) asked() bool {
+	for name := range c.want {
+		if strings.HasPrefix(name, c.path("")) {
+			return true
+		}
+	}
+	return false
+}
+
 // Has tells whether there are numbers of a name.
-func (c *Case) Has(what string) bool { return c.want[c.name+"/"+what] != nil }
+func (c *Case) Has(what string) bool { return c.want[c.path(what)] != nil }
+
+func (c *Case) path(what string) string { return c.kind + "/" + c.title + "/" + what }
 
 // Compare wants numbers to be those of a name, up to the tolerance times the largest, or times 1.
 func (c *Case) Compare(t *testing.T, what string, got []float64, tolerance float64) {

@@ -1,10 +1,8 @@
 #!/usr/bin/env python
-"""What patches, gradients, paths and circuits come to, by their definitions: python generate.py, with torch, transformers and safetensors.
+"""What patches, gradients, paths and circuits come to, by their definitions: python generate.py, with torch, transformers 4.57.6 and safetensors.
 
-Writes cases.json, what is asked of each model, and <model>.safetensors, what comes out, under the names that cases.json has. All is float64, of
-forward passes written out here, which must say what transformers says; every patch is a run of its own, with the whole activation replaced.
-
-A reader of a model's code: `edit(component, layer, value)` is told each activation and says what goes on in its place.
+Writes cases.json, what is asked of models, and <model>.safetensors, what comes out, under the names that cases.json has. All is float64, of the
+forward passes of models.py; every patch is a run of its own, with the whole activation replaced.
 """
 import itertools
 import json
@@ -12,121 +10,19 @@ import os
 import statistics
 
 import torch
-import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM
+from safetensors.torch import save_file
+
+from models import GPT2, Gemma2, Llama, NeoX, same
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-torch.set_default_dtype(torch.float64)
 
-
-def same(component, layer, value):
-    return value
-
-
-class Model:
-    """Of a GPT-2 or Llama checkpoint: weights by what they do."""
-
-    def __init__(self, name):
-        self.folder = f"{HERE}/../public/checkpoints/{name}"
-        self.c = c = json.load(open(f"{self.folder}/config.json"))
-        w = {k.removeprefix("transformer.").removeprefix("model."): v.double() for k, v in load_file(f"{self.folder}/model.safetensors").items()}
-        self.w, self.gpt2 = w, name == "gpt2"
-        self.layers, self.heads = (c["n_layer"], c["n_head"]) if self.gpt2 else (c["num_hidden_layers"], c["num_attention_heads"])
-        self.groups = self.heads if self.gpt2 else c["num_key_value_heads"]
-
-    def norm(self, name, x):
-        if self.gpt2:
-            return F.layer_norm(x, x.shape[-1:], self.w[f"{name}.weight"], self.w[f"{name}.bias"], 1e-5)
-        return x / (x.pow(2).mean(-1, keepdim=True) + 1e-5).sqrt() * self.w[f"{name}.weight"]
-
-    def norms(self, l):
-        return (f"h.{l}.ln_1", f"h.{l}.ln_2") if self.gpt2 else (f"layers.{l}.input_layernorm", f"layers.{l}.post_attention_layernorm")
-
-    def projected(self, l, x):
-        """Queries, keys and values side by side, [batch, positions, width]."""
-        if self.gpt2:
-            return (x @ self.w[f"h.{l}.attn.c_attn.weight"] + self.w[f"h.{l}.attn.c_attn.bias"]).chunk(3, -1)
-        return tuple(x @ self.w[f"layers.{l}.self_attn.{p}_proj.weight"].T for p in "qkv")
-
-    def out(self, l):
-        """The output projection [heads, head width, width] and what it adds besides."""
-        if self.gpt2:
-            return self.w[f"h.{l}.attn.c_proj.weight"].unflatten(0, (self.heads, -1)), self.w[f"h.{l}.attn.c_proj.bias"]
-        return self.w[f"layers.{l}.self_attn.o_proj.weight"].T.unflatten(0, (self.heads, -1)), 0
-
-    def mlp(self, l, x):
-        if self.gpt2:
-            hidden = F.gelu(x @ self.w[f"h.{l}.mlp.c_fc.weight"] + self.w[f"h.{l}.mlp.c_fc.bias"], approximate="tanh")
-            return hidden @ self.w[f"h.{l}.mlp.c_proj.weight"] + self.w[f"h.{l}.mlp.c_proj.bias"]
-        gate, up, down = (self.w[f"layers.{l}.mlp.{p}_proj.weight"].T for p in ("gate", "up", "down"))
-        return (F.silu(x @ gate) * (x @ up)) @ down
-
-    def embedded(self, ids):
-        return self.w["wte.weight" if self.gpt2 else "embed_tokens.weight"][ids]
-
-    def placed(self, mask):
-        """What says where a token is, added to the stream beside its embedding."""
-        return self.w["wpe.weight"][(mask.cumsum(-1) - 1).clamp(min=0)] if self.gpt2 else 0
-
-    def rotated(self, x, mask):
-        if self.gpt2:
-            return x
-        half = x.shape[-1] // 2
-        each = 1 / 10000.0 ** (torch.arange(half).float() / half)       # radians a position, in float32 as transformers has them
-        angles = ((mask.cumsum(-1) - 1).clamp(min=0))[:, None, :, None] * each.double()
-        cos, sin, a, b = angles.cos(), angles.sin(), x[..., :half], x[..., half:]
-        return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
-
-    def weights(self, q, k, mask):
-        """Attention's probabilities [batch, heads, positions, positions], of queries and keys by heads, before rotation."""
-        q, k = self.rotated(q, mask), self.rotated(k, mask).repeat_interleave(self.heads // self.groups, 1)
-        scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
-        seen = mask[:, None, None, :].bool() & torch.ones(scores.shape[-2:]).tril().bool()
-        return scores.masked_fill(~seen, torch.finfo(scores.dtype).min).softmax(-1)
-
-    def read(self, x):
-        return x @ self.w["wte.weight" if self.gpt2 else "lm_head.weight"].T
-
-    def final(self, x):
-        return self.norm("ln_f" if self.gpt2 else "norm", x)
-
-    def split(self, x, heads):
-        return x.unflatten(-1, (heads, -1)).transpose(1, 2)
-
-    def run(self, ids, mask, edit=same):
-        x = edit("embedding", 0, self.embedded(ids)) + self.placed(mask)
-        for l in range(self.layers):
-            first, second = self.norms(l)
-            x = edit("block_input", l, x)
-            q, k, v = self.projected(l, edit("attention_input", l, self.norm(first, x)))
-            q = edit("head_query_output", l, self.split(edit("query_output", l, q), self.heads))
-            k = edit("head_key_output", l, self.split(edit("key_output", l, k), self.groups))
-            v = edit("head_value_output", l, self.split(edit("value_output", l, v), self.groups))
-            A = edit("attention_weight", l, self.weights(q, k, mask))
-            z = edit("head_attention_value_output", l, A @ v.repeat_interleave(self.heads // self.groups, 1))
-            z = edit("attention_value_output", l, z.transpose(1, 2).flatten(2))
-            project, bias = self.out(l)
-            x = edit("residual_middle", l, x + edit("attention_output", l, z @ project.flatten(0, 1) + bias))
-            x = x + edit("mlp_output", l, self.mlp(l, edit("mlp_input", l, self.norm(second, x))))
-            x = edit("block_output", l, x)
-        return self.read(edit("final_norm", 0, self.final(x)))
-
-    def run_by_edges(self, ids, mask, sees):
-        """The run in which every reader has a stream of its own: sees(reader, {writer: what it wrote}) is the sum of what it gets of all writers."""
-        rest, written = self.placed(mask), {("embedding", 0, 0): self.embedded(ids)}
-        stream = lambda *reader: rest + sees(reader, written)
-        for l in range(self.layers):
-            first, second = self.norms(l)
-            each = lambda what, index, heads: torch.stack(
-                [self.split(self.projected(l, self.norm(first, stream(what, l, h)))[index], heads)[:, h] for h in range(heads)], 1)
-            q, k, v = each("head_query_output", 0, self.heads), each("head_key_output", 1, self.groups), each("head_value_output", 2, self.groups)
-            z = self.weights(q, k, mask) @ v.repeat_interleave(self.heads // self.groups, 1)
-            project, bias = self.out(l)
-            written = written | {("head_attention_value_output", l, h): z[:, h] @ project[h] for h in range(self.heads)}
-            rest = rest + bias
-            written = written | {("mlp_output", l, 0): self.mlp(l, self.norm(second, stream("mlp_input", l, 0)))}
-        return self.read(self.final(stream("final_norm", 0, 0)))
+# What each model is asked: kinds or, of one, some cases.
+MODELS = {
+    GPT2: ["attribution", "sweep", "paths", "edges", "faithfulness", "metrics", "summaries", "agreements"],
+    Llama: ["attribution", "sweep", "paths", "edges", "faithfulness", "metrics"],
+    NeoX: ["paths", "edges", "faithfulness", "attribution/GradDrop"],
+    Gemma2: ["paths", "attribution/softmax", "attribution/first order", "sweep/patches", "sweep/mean of sources"],
+}
 
 
 # Metrics, of the logits [pairs, tokens] that they read and those of the clean run; settings are those of Govene's JSON.
@@ -229,7 +125,7 @@ def attribution(p, a, want):
                     q2[:, :, position] = source["head_query_output", layer][:, :, position]
                 else:
                     k2[:, :, position] = source["head_key_output", layer][:, :, position]
-                each = ((p.model.weights(q2, k2, p.mask) - A) * g).sum((-1, -2))        # of every query head
+                each = ((p.model.weights(layer, q2, k2, p.mask) - A) * g).sum((-1, -2))        # of every query head
                 effects.append(each if kind == "query_output" else each.unflatten(1, (p.model.groups, -1)).sum(-1))
             effects = torch.stack(effects, -1)                                          # [pair, head, position]
             return effects if component != kind else effects.sum(1, keepdim=True)
@@ -465,23 +361,23 @@ def asked():
     cell = lambda component, layer, at=None, **more: dict(component=component, layer=layer, **(dict(place=dict(at=[at])) if at else {}), **more)
     head = "head_attention_value_output"
     cells = [cell("block_output", 0, [2]), cell("block_output", 1, [4]), cell("block_output", 1, [-1]), cell("block_output", 1),
-             cell("mlp_output", 2), cell("mlp_output", 0, [3, 2]), cell(head, 1, heads=[2]), cell(head, 1, [-2], heads=[0, 3]), cell(head, 2),
+             cell("mlp_output", 2), cell("mlp_output", 0, [3, 2]), cell(head, 1, heads=[2]), cell(head, 1, [-2], heads=[0, 2]), cell(head, 2),
              cell("attention_output", 0, [-2]), cell("embedding", 0, [3]), cell("head_value_output", 2, heads=[second]),
              cell("residual_middle", 1, [2])]
     noise = torch.randn(6, 24, generator=generator).round(decimals=3).tolist()
     subject = dict(component="embedding", layer=0, place=dict(at=[[2, 3], [2], [1, 2]]))
     corrupt = dict(sourceless=True, corrupt=subject, noise=noise)
-    senders = [cell(head, l, heads=[h]) for l, h in ((0, 0), (0, 3), (1, 2))] + [cell(head, 0, [2], heads=[1, 2]), cell("attention_output", 1, [3]),
+    senders = [cell(head, l, heads=[h]) for l, h in ((0, 0), (0, 2), (1, 2))] + [cell(head, 0, [2], heads=[1, 2]), cell("attention_output", 1, [3]),
                cell("attention_value_output", 0), cell("mlp_output", 0), cell("mlp_output", 1, [-1]), cell("mlp_output", 1, [3, 2]),
                cell("embedding", 0), cell("embedding", 0, [2])]
     to = lambda component, layer, *heads: dict(component=component, layer=layer, **(dict(heads=list(heads)) if heads else {}))
     node = lambda component, layer=0, h=0: dict(component=component, layer=layer, head=h)
-    nodes = [[node("embedding"), node(head, 0, 1), node(head, 1, 3), node("mlp_output", 1)], [node(head, 0, h) for h in range(4)],
+    nodes = [[node("embedding"), node(head, 0, 1), node(head, 1, 2), node("mlp_output", 1)], [node(head, 0, h) for h in range(3)],
              [node("embedding")] + [node("mlp_output", l) for l in layers]]
     circuit = [[node("embedding"), node("head_query_output", 0, 1)], [node("embedding"), node("head_value_output", 0, second)],
                [node("embedding"), node("mlp_input", 0)], [node(head, 0, 1), node("head_key_output", 2, 0)],
                [node("mlp_output", 0), node("head_query_output", 2, 0)], [node("mlp_output", 0), node("head_value_output", 2, second)],
-               [node(head, 2, 0), node("final_norm")], [node(head, 2, 3), node("mlp_input", 2)], [node("mlp_output", 2), node("final_norm")],
+               [node(head, 2, 0), node("final_norm")], [node(head, 1, 2), node("mlp_input", 2)], [node("mlp_output", 2), node("final_norm")],
                [node("embedding"), node("final_norm")]]
     edged = [dict(edges=[{"from": a, "to": b} for a, b in circuit]), dict(edges=[{"from": a, "to": b} for a, b in circuit[2:7]])]
     level = dict(base=draw(), source=draw(), mask=[[0, 1, 1, 1, 1, 1]] * 3)        # of one length
@@ -496,7 +392,7 @@ def asked():
             "integrated along a block": dict(sites=outputs, measure=difference, steps=3, along=dict(layer=1, component="block_output")),
             "GradDrop": dict(sites=outputs + every("attention_output"), measure=difference, drop=["attention_output", "mlp_output"]),
             "softmax": dict(sites=qk + every("head_value_output"), measure=difference, softmax=True),
-            "without softmax": dict(sites=qk, measure=difference),
+            "without softmax": dict(sites=qk[:6], measure=difference),
             "softmax with GradDrop": dict(sites=qk, measure=logp, softmax=True, drop=["mlp_output"]),
             "softmax, integrated": dict(sites=qk, measure=kl, softmax=True, steps=2, along=embedding),
         },
@@ -553,27 +449,20 @@ def asked():
     return inputs, ask
 
 
-def check(p):
-    """The forward passes here are transformers', and both ways to write them the same."""
-    theirs = AutoModelForCausalLM.from_pretrained(p.model.folder, dtype=torch.float64, attn_implementation="eager").eval()
-    for ids in (p.base, p.source):
-        for got in (p.model.run(ids, p.mask), p.model.run_by_edges(ids, p.mask, lambda reader, w: sum(w.values()))):
-            for mine, example, real in zip(got, ids, p.mask.bool()):
-                off = (mine[real] - theirs(example[None, real]).logits[0]).abs().max()
-                assert off < (1e-12 if p.model.gpt2 else 1e-5), off     # transformers has norms in float32
-
-
 if __name__ == "__main__":
     inputs, ask = asked()
-    for model in map(Model, ("gpt2", "llama")):
+    for model in (kind() for kind in MODELS):
         pairs = lambda i: Pairs(model, i["base"], i["source"], i["mask"])
-        check(pairs(inputs))
+        model.check(pairs(inputs).base, pairs(inputs).mask)
         tensors = {}
         for kind, cases in ask.items():
             for title, settings in cases.items():
+                wanted = {kind, f"{kind}/{title}"} & set(MODELS[type(model)])
+                if not wanted or model.parallel and "residual_middle" in json.dumps(settings):
+                    continue
                 p = pairs(settings.get("inputs", inputs))
                 KINDS[kind](p.swapped() if settings.get("swap") else p, settings,
                             lambda what, value: tensors.update({f"{kind}/{title}/{what}": value.detach().contiguous()}))
-        save_file(tensors, f"{HERE}/{os.path.basename(model.folder)}.safetensors")
+        save_file(tensors, f"{HERE}/{model.name}.safetensors")
     with open(f"{HERE}/cases.json", "w") as f:
         f.write(json.dumps(dict(inputs=inputs, cases=ask), separators=(",", ":")) + "\n")
