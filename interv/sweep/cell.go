@@ -10,11 +10,14 @@ import (
 
 // product lists the cells of the sweep, in the order of axes: component, layer, position, heads, features, direction, scale.
 func (s Sweep) product(catalogue interv.Catalogue) ([]Cell, error) {
+	if s.Scales != nil && s.Directions == nil {
+		return nil, &interv.Error{Axis: "scales", Got: fmt.Sprint(s.Scales), Wanted: "none: the sweep has no directions"}
+	}
 	if s.Cells != nil {
-		if s.Components != nil || s.Layers != nil || s.Positions != nil || s.Heads != nil || s.Features != nil || s.Scales != nil {
+		if s.Components != nil || s.Layers != nil || s.Positions != nil || s.Heads != nil || s.Features != nil {
 			return nil, &interv.Error{Axis: "cells", Got: "a list of cells as well as axes", Wanted: "one of the two"}
 		}
-		return s.Cells, nil
+		return s.scaled()
 	}
 	if len(s.Components) == 0 {
 		return nil, &interv.Error{Axis: "components", Got: "none", Wanted: "at least one, or a list of cells"}
@@ -54,7 +57,28 @@ func (s Sweep) product(catalogue interv.Catalogue) ([]Cell, error) {
 		}
 	}
 	if len(cells) == 0 {
-		return nil, &interv.Error{Axis: "cells", Got: "none", Wanted: "at least one entry on each axis"}
+		return nil, errNoCells
+	}
+	return cells, nil
+}
+
+var errNoCells = &interv.Error{Axis: "cells", Got: "none", Wanted: "at least one entry on each axis"}
+
+// scaled lists the cells that are listed, each with each of Scales where there are some.
+func (s Sweep) scaled() (cells []Cell, err error) {
+	if s.Scales == nil {
+		return s.Cells, nil
+	}
+	if len(s.Scales) == 0 {
+		return nil, errNoCells
+	}
+	for i, cell := range s.Cells {
+		if cell.Scale != 0 {
+			return nil, interv.Within(cell.where(i), &interv.Error{Axis: "scale", Got: fmt.Sprintf("%g, and scales %v", cell.Scale, s.Scales), Wanted: "one of the two"})
+		}
+		for _, cell.Scale = range s.Scales {
+			cells = append(cells, cell)
+		}
 	}
 	return cells, nil
 }

@@ -222,8 +222,9 @@ func (j *job) checkDirection(c *Cell) error {
 	if c.Direction < 0 || c.Direction >= len(j.Directions) {
 		return &interv.Error{Axis: "direction", Got: fmt.Sprint(c.Direction), Wanted: fmt.Sprintf("0 to %d", len(j.Directions)-1)}
 	}
-	if c.Scale == 0 && j.Cells != nil {
-		return &interv.Error{Axis: "scale", Got: "0", Wanted: "the factor on the direction, such as 1; where 0 is meant, an axis of Scales has it"}
+	if c.Scale == 0 && j.Cells != nil && j.Scales == nil {
+		return &interv.Error{Axis: "scale", Got: "0, as where it is left out",
+			Wanted: "the factor on the direction, such as 1; where 0 is meant, Scales has it, with each of which each cell is tried"}
 	}
 	if v := (vector{c.Direction, c.Scale}); !slices.Contains(j.vectors, v) {
 		j.vectors = append(j.vectors, v)

@@ -23,13 +23,13 @@ type Sweep struct {
 	Positions  []Place            `json:"positions,omitzero"`  // positions or time steps; nil for all of them at once
 	Heads      []int              `json:"heads,omitzero"`      // nil for all heads at once
 	Features   [][]int            `json:"features,omitzero"`   // features of the intervention, as in a call's subspaces; nil for all of them at once
-	Scales     []float64          `json:"scales,omitzero"`     // factors on each of Directions; nil for 1
+	Scales     []float64          `json:"scales,omitzero"`     // factors on each of Directions, in each of Cells where these are listed; nil for 1
 
 	// Directions are vectors of the components' width that the intervention reads in place of a source, such as steering vectors for
 	// [interv.Addition].
 	Directions [][]float64 `json:"directions,omitzero"`
 
-	// Cells are the cells in place of the product of axes.
+	// Cells are the cells in place of the product of axes. In a sweep with Directions each has its Scale, or Scales has those of all.
 	Cells []Cell `json:"cells,omitzero"`
 
 	// Window is how many layers around a cell's are patched together, layer − ⌊Window/2⌋ to layer + ⌈Window/2⌉ − 1 where these exist,

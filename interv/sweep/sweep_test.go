@@ -63,9 +63,15 @@ func TestRefusals(t *testing.T) {
 			s.Components, s.Directions, s.Cells, s.Source = nil, [][]float64{make([]float64, 24)}, []Cell{{Component: transformer.BlockOutput}}, nil
 		}, []string{"cell 0", "scale: got 0", "such as 1"}},
 		"scales of cells": {func(s *Sweep) {
-			s.Components, s.Scales, s.Cells = nil, []float64{2}, []Cell{{Component: transformer.BlockOutput}}
-		},
-			[]string{"cells", "axes"}},
+			s.Components, s.Directions, s.Scales, s.Source = nil, [][]float64{make([]float64, 24)}, []float64{0, 1}, nil
+			s.Cells = []Cell{{Component: transformer.BlockOutput, Layer: 1}, {Component: transformer.BlockOutput, Scale: 2}}
+		}, []string{"cell 1", "scale: got 2, and scales [0 1]", "one of the two"}},
+		"scales of nothing": {func(s *Sweep) { s.Scales = []float64{0} }, []string{"scales: got [0]", "no directions"}},
+		"no scale":          {func(s *Sweep) { s.Directions, s.Scales, s.Source = [][]float64{make([]float64, 24)}, []float64{}, nil }, []string{"cells: got none"}},
+		"no scale of cells": {func(s *Sweep) {
+			s.Components, s.Directions, s.Scales, s.Source = nil, [][]float64{make([]float64, 24)}, []float64{}, nil
+			s.Cells = []Cell{{Component: transformer.BlockOutput}}
+		}, []string{"cells: got none"}},
 		"mean of weights": {func(s *Sweep) { s.Components, s.From = []interv.Component{transformer.AttentionWeight}, FromMean }, []string{"attention_weight", "width"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -75,6 +81,54 @@ func TestRefusals(t *testing.T) {
 			_, err := Run(context.Background(), machine, model, s)
 			wanted.Refusal(t, err, c.words...)
 		})
+	}
+}
+
+// Cells that are listed are tried with each of Scales, 0 among them, at which nothing changes; the numbers are those of the product of axes, also
+// in the file, which says what was tried.
+func TestScalesOfListedCells(t *testing.T) {
+	if few() {
+		t.Skip("two sweeps, whose programs XLA compiles in seconds")
+	}
+	model, s := scene(t, "gpt2")
+	direction := make([]float64, 24)
+	for i := range direction {
+		direction[i] = math.Sin(float64(i))
+	}
+	s.Directions, s.Scales, s.Source = [][]float64{direction}, []float64{0, 2}, nil
+	listed := s
+	s.Components, s.Positions = []interv.Component{transformer.BlockOutput}, At(1, -1)
+	want := MustRun(machine, model, s)
+	for _, cell := range want.Cells[:len(want.Cells)/2] {
+		if cell.Scale == 0 {
+			listed.Cells = append(listed.Cells, cell)
+		}
+	}
+	text, err := json.Marshal(listed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := listed
+	if err := json.Unmarshal(text, &read); err != nil {
+		t.Fatal(err)
+	}
+	listed.Cells, listed.Scales = read.Cells, read.Scales
+	got := MustRun(machine, model, listed)
+	if len(got.Cells) != 2*len(listed.Cells) || len(got.Cells) == 0 {
+		t.Fatalf("%d cells of %d at two scales", len(got.Cells), len(listed.Cells))
+	}
+	for i, cell := range got.Cells {
+		if cell.String() != want.Cells[i].String() {
+			t.Errorf("cell %d: got %v, wanted %v", i, cell, want.Cells[i])
+		}
+		for pair, value := range got.Values[i] {
+			if math.Abs(value-want.Values[i][pair]) > 1e-5 {
+				t.Errorf("%v, pair %d: got %g, wanted %g", cell, pair, value, want.Values[i][pair])
+			}
+			if changed := math.Abs(value-got.Base[pair]) > 1e-4; changed != (cell.Scale != 0) {
+				t.Errorf("%v, pair %d: %g, and %g before", cell, pair, value, got.Base[pair])
+			}
+		}
 	}
 }
 
