@@ -8,6 +8,8 @@ import (
 	"text/tabwriter"
 
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/govene/govene/internal/plural"
 )
 
 // table is what configs, calls and results print: text in a terminal, HTML in a notebook.
@@ -71,7 +73,7 @@ func (c Config) table() table {
 	if mode == "" {
 		mode = Parallel
 	}
-	t := table{title: fmt.Sprintf("%s, %s", counted(len(c.Representations), "intervention"), mode), head: []string{"", "site", "unit", "intervention"}}
+	t := table{title: fmt.Sprintf("%s, %s", plural.Of(len(c.Representations), "intervention"), mode), head: []string{"", "site", "unit", "intervention"}}
 	for i, r := range c.Representations {
 		together := 1 // as for interventions without parameters
 		if _, parameterized := r.Intervention.(Parameterized); parameterized {
@@ -238,7 +240,7 @@ func (r *GradientResult) table() table {
 
 // String is the settings and how far training is: "Adam, rate 0.001, 20 steps taken".
 func (t *Trainer) String() string {
-	return fmt.Sprintf("Adam, rate %g, %s taken", t.settings.Rate, counted(t.Steps(), "step"))
+	return fmt.Sprintf("Adam, rate %g, %s taken", t.settings.Rate, plural.Of(t.Steps(), "step"))
 }
 
 func unitOf(unit Unit, together int) string {
@@ -283,12 +285,4 @@ func describeParts(parts [][]int) string {
 		list = append(list, text)
 	}
 	return strings.Join(list, " ")
-}
-
-// counted is a number with its noun: "1 intervention", "2 interventions".
-func counted(n int, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return fmt.Sprintf("%d %s", n, noun)
 }

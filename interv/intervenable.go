@@ -12,6 +12,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/internal/must"
+	"github.com/govene/govene/internal/plural"
 )
 
 // Intervenable is a model with interventions: the compiled form of a [Config]. It may be used by many goroutines at once; a call
@@ -271,7 +272,7 @@ type Stats struct {
 
 // String is "2 programs compiled in 1.2s, 30 calls".
 func (s Stats) String() string {
-	return fmt.Sprintf("%s compiled in %v, %s", counted(s.Programs, "program"), s.Compiling.Round(time.Millisecond), counted(s.Calls, "call"))
+	return fmt.Sprintf("%s compiled in %v, %s", plural.Of(s.Programs, "program"), s.Compiling.Round(time.Millisecond), plural.Of(s.Calls, "call"))
 }
 
 // Stats counts programs and calls, those of generations included.

@@ -176,6 +176,26 @@ func TestModelsOfEveryKind(t *testing.T) {
 	}
 }
 
+// Of one there is no plural.
+func TestOneOfEach(t *testing.T) {
+	one := `{"model": "MODEL", "base": {"ids": [[3, 1, 4]]}, "source": {"ids": [[3, 7, 4]]}, "sweep": {"cells": [{"component": "block_output", "layer": 0}],
+		"metric": {"metric": "logit", "settings": {"tokens": [5]}}}}`
+	job := write(t, one)
+	for command, words := range map[string]string{"explain": "1 cell × 1 pair = 1 run,", "sweep": ": 1 cell × 1 pair by "} {
+		if text := succeed(t, command, job); !strings.Contains(text, words) {
+			t.Errorf("%q is not in %s", words, text)
+		}
+	}
+	job = write(t, `{"model": "MODEL", "base": {"ids": [[3, 1, 4]]}, "sources": [{"ids": [[3, 7, 4]]}],
+		"config": {"seed": 0, "representations": [{"layer": 0, "component": "block_output", "intervention_type": "vanilla"}]},
+		"call": {"locations": [{"source": [[1]], "base": [[1]]}], "metrics": [{"metric": "logit", "settings": {"tokens": [5]}}]}}`)
+	for _, c := range [][2]string{{"run", "csv: 1 number\n"}, {"verify", "the one number is the same, to the bit"}} {
+		if text := succeed(t, c[0], job); !strings.Contains(text, c[1]) {
+			t.Errorf("%q is not in %s", c[1], text)
+		}
+	}
+}
+
 // A call is measured, collected and verified.
 func TestRun(t *testing.T) {
 	job := write(t, `{"model": "MODEL", "base": {"ids": [[3, 1, 4], [2, 7]], "padding": "right"}, "sources": [{"ids": [[3, 7, 4], [2, 3]], "padding": "right"}, null],

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gomlx/compute"
 
+	"github.com/govene/govene/internal/plural"
 	"github.com/govene/govene/internal/strict"
 	"github.com/govene/govene/internal/whole"
 	"github.com/govene/govene/interv"
@@ -58,7 +59,7 @@ func doDAS(c *call) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.out, "%s\n%s: %d alignments, in %v\n", report, *out, len(report.Result.Alignments), time.Since(begun).Round(time.Millisecond))
+	fmt.Fprintf(c.out, "%s\n%s: %s, in %v\n", report, *out, plural.Of(len(report.Result.Alignments), "alignment"), time.Since(begun).Round(time.Millisecond))
 	for _, file := range []struct {
 		path  string
 		write func(w io.Writer) error
@@ -337,8 +338,8 @@ func explainSearch(c *call, path string) error {
 		return err
 	}
 	alignments := len(s.search.Places) * max(1, len(s.search.Ranks)) * max(1, s.search.Seeds)
-	_, err = fmt.Fprintf(c.out, "%d alignments of the kind %s at %d places, %d steps each, in the model, in an untrained one and with shuffled sources\n%d examples to train on, %d to choose by and %d to test on\n",
-		alignments, s.search.Kind, len(s.search.Places), s.search.Steps, len(s.data.Train.Labels), len(s.data.Held.Labels), len(s.data.Test.Labels))
+	_, err = fmt.Fprintf(c.out, "%s of the kind %s at %s, %s each, in the model, in an untrained one and with shuffled sources\n%s to train on, %d to choose by and %d to test on\n",
+		plural.Of(alignments, "alignment"), s.search.Kind, plural.Of(len(s.search.Places), "place"), plural.Of(s.search.Steps, "step"), plural.Of(len(s.data.Train.Labels), "example"), len(s.data.Held.Labels), len(s.data.Test.Labels))
 	return err
 }
 

@@ -41,7 +41,7 @@ func doEffects(c *call, part string) error {
 	if err := t.write(result); err != nil {
 		return err
 	}
-	fmt.Fprintf(c.out, "%s: %d cells × %d pairs by %s, in %v\n", *t.csv, len(result.Cells), len(result.Base), result.Metric, time.Since(begun).Round(time.Millisecond))
+	fmt.Fprintf(c.out, "%s: %s, in %v\n", *t.csv, sizes(result), time.Since(begun).Round(time.Millisecond))
 	return nil
 }
 

@@ -28,6 +28,7 @@ import (
 	"syscall"
 
 	"github.com/govene/govene/internal/nearest"
+	"github.com/govene/govene/internal/plural"
 )
 
 func main() {
@@ -129,7 +130,7 @@ func (c *call) parse(count int) error {
 		c.arguments = append(c.arguments, rest[0])
 	}
 	if got := len(c.arguments); got != count && (count >= 0 || got == 0) {
-		return wrongUse{fmt.Errorf("got %d arguments, wanted %s", got, c.command.arguments)}
+		return wrongUse{fmt.Errorf("got %s, wanted %s", plural.Of(got, "argument"), c.command.arguments)}
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/govene/govene/internal/host"
+	"github.com/govene/govene/internal/plural"
 	"github.com/govene/govene/internal/strict"
 	"github.com/govene/govene/internal/whole"
 	"github.com/govene/govene/interv"
@@ -44,7 +45,7 @@ func doRun(c *call) error {
 		if err := result.SaveCollected(*activations); err != nil {
 			return interv.Within(j.path, err)
 		}
-		fmt.Fprintf(c.out, "%s: %d activations\n", *activations, len(result.Collected))
+		fmt.Fprintf(c.out, "%s: %s\n", *activations, plural.Of(len(result.Collected), "activation"))
 	}
 	if len(call.Metrics) == 0 {
 		return nil
@@ -61,7 +62,7 @@ func doRun(c *call) error {
 			return err
 		}
 	}
-	fmt.Fprintf(c.out, "%s: %d numbers\n", *out, len(rows))
+	fmt.Fprintf(c.out, "%s: %s\n", *out, plural.Of(len(rows), "number"))
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/govene/govene/internal/plural"
 	"github.com/govene/govene/interv/sweep"
 )
 
@@ -60,12 +61,17 @@ func doSweep(c *call) error {
 		}
 		return err
 	}
-	fmt.Fprintf(c.out, "%s: %d cells × %d pairs by %s", plan.File, len(result.Cells), len(result.Base), result.Metric)
+	fmt.Fprintf(c.out, "%s: %s", plan.File, sizes(result))
 	if part.Count > 0 {
 		fmt.Fprintf(c.out, ", part %s", part)
 	}
 	fmt.Fprintf(c.out, ", in %v\n", time.Since(begun).Round(time.Millisecond))
 	return t.write(result)
+}
+
+// sizes is what a result holds, in words.
+func sizes(r *sweep.Result) string {
+	return fmt.Sprintf("%s × %s by %s", plural.Of(len(r.Cells), "cell"), plural.Of(len(r.Base), "pair"), r.Metric)
 }
 
 // limit is a flag for a sweep's memory; 0 if it is not given.
@@ -172,7 +178,7 @@ unfinished or cut short are refused.
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.out, "%s: %d cells × %d pairs by %s, from %d parts\n", *out, len(result.Cells), len(result.Base), result.Metric, len(c.arguments))
+	fmt.Fprintf(c.out, "%s: %s, from %s\n", *out, sizes(result), plural.Of(len(c.arguments), "part"))
 	return t.write(result)
 }}
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/govene/govene/internal/plural"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/sweep"
 )
@@ -64,9 +65,9 @@ func doVerify(c *call) error {
 	}
 	d := differences(kept, again)
 	if d.count > 0 {
-		return fmt.Errorf("%s: %d of %d numbers differ, most %s", *path, d.count, d.of, d.most)
+		return fmt.Errorf("%s: %d of %s differ, most %s", *path, d.count, plural.Of(d.of, "number"), d.most)
 	}
-	fmt.Fprintf(c.out, "%s: all %d numbers are the same, to the bit\n", *path, d.of)
+	fmt.Fprintf(c.out, "%s: %s\n", *path, same(d.of))
 	return nil
 }
 
@@ -170,8 +171,16 @@ func compareTables(c *call, path string, make func() ([]byte, error)) error {
 		}
 	}
 	if count > 0 {
-		return fmt.Errorf("%s: %d of %d lines differ, the first of them %s", path, count, lines, first)
+		return fmt.Errorf("%s: %d of %s differ, the first of them %s", path, count, plural.Of(lines, "line"), first)
 	}
-	fmt.Fprintf(c.out, "%s: all %d numbers are the same, to the bit\n", path, lines)
+	fmt.Fprintf(c.out, "%s: %s\n", path, same(lines))
 	return nil
+}
+
+// same says that so many numbers are.
+func same(numbers int) string {
+	if numbers == 1 {
+		return "the one number is the same, to the bit"
+	}
+	return fmt.Sprintf("all %d numbers are the same, to the bit", numbers)
 }

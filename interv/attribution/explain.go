@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/govene/govene/internal/estimate"
+	"github.com/govene/govene/internal/plural"
 )
 
 // explain counts what run does.
@@ -15,13 +16,13 @@ func (j *job) explain() string {
 		sites, _ := j.model.Catalogue().Find(site)
 		units += max(1, sites.Heads) * j.extent.Positions
 	}
-	fmt.Fprintf(&b, "%d sites, %d units in each of %d pairs, by %s\n", len(j.Sites), units, j.extent.Batch, j.Measure.Metric.Name())
+	fmt.Fprintf(&b, "%s, %s in each of %s, by %s\n", plural.Of(len(j.Sites), "site"), plural.Of(units, "unit"), plural.Of(j.extent.Batch, "pair"), j.Measure.Metric.Name())
 	runs, why := 2, "base and source"
 	switch {
 	case j.Steps > 1:
-		runs, why = runs+j.Steps, fmt.Sprintf("%s, and %d steps along %s", why, j.Steps, j.Along)
+		runs, why = runs+j.Steps, fmt.Sprintf("%s, and %s along %s", why, plural.Of(j.Steps, "step"), j.Along)
 	case len(j.gates) > 0:
-		runs, why = runs+len(j.layers()), fmt.Sprintf("%s, and %d layers of which something is dropped", why, len(j.layers()))
+		runs, why = runs+len(j.layers()), fmt.Sprintf("%s, and %s of which something is dropped", why, plural.Of(len(j.layers()), "layer"))
 	}
 	fmt.Fprintf(&b, "1 program: all pairs at once, forward and backward, runs %d times: %s\n", runs, why)
 	forward := 0

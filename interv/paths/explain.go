@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/govene/govene/internal/estimate"
+	"github.com/govene/govene/internal/plural"
 	"github.com/govene/govene/interv"
 )
 
@@ -26,9 +27,9 @@ func (s *stack) explain(w *strings.Builder) {
 			first, second, finishes = first+s.through+1-max(0, start), second+s.layers-1-s.begins(start), finishes+1
 		}
 	}
-	fmt.Fprintf(w, "block by block: %d rows × %d positions at a time\n", s.rows, s.extent.Positions)
-	fmt.Fprintf(w, "%d programs: the embedding, the finish, and blocks that run whole, send, carry on or receive; whole blocks run %d times, parts of them %d times, the finish %d times\n",
-		count, clean+second, first, finishes)
+	fmt.Fprintf(w, "block by block: %s × %s at a time\n", plural.Of(s.rows, "row"), plural.Of(s.extent.Positions, "position"))
+	fmt.Fprintf(w, "%d programs: the embedding, the finish, and blocks that run whole, send, carry on or receive; whole blocks run %s, parts of them %s, the finish %s\n",
+		count, plural.Of(clean+second, "time"), plural.Of(first, "time"), plural.Of(finishes, "time"))
 	columns := float64(s.rows * s.extent.Positions)
 	block := estimate.OfModel(s.model) / float64(s.layers)
 	fmt.Fprintf(w, "at most %.3g operations, had parts of blocks all of their products\n", 2*columns*block*float64(clean+first+second+finishes))
@@ -64,8 +65,8 @@ func (r *batched) explain(w *strings.Builder) {
 	items := len(r.senders) * r.extent.Batch
 	batches := (items + r.rows - 2) / (r.rows - 1)
 	columns := float64(2*r.extent.Batch+2*batches*r.rows) * float64(r.extent.Positions)
-	fmt.Fprintf(w, "in batches of %d paths, since the model is not made of blocks\n", r.rows-1)
-	fmt.Fprintf(w, "3 programs: the clean runs, which run 2 times; what is sent, up to the receivers, and the run that these are put into, %d times each\n", batches)
+	fmt.Fprintf(w, "in batches of %s, since the model is not made of blocks\n", plural.Of(r.rows-1, "path"))
+	fmt.Fprintf(w, "3 programs: the clean runs, which run 2 times; what is sent, up to the receivers, and the run that these are put into, %s each\n", plural.Of(batches, "time"))
 	fmt.Fprintf(w, "at most %.3g operations\n", 2*columns*estimate.OfModel(r.model))
 	kept := 0
 	for _, p := range r.places {

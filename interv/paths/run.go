@@ -9,6 +9,7 @@ import (
 
 	"github.com/gomlx/compute"
 
+	"github.com/govene/govene/internal/plural"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/sweep"
 )
@@ -54,7 +55,7 @@ func (j *job) plan() (p *Plan, err error) {
 func (p *Plan) Explain() string {
 	var b strings.Builder
 	j := p.job
-	fmt.Fprintf(&b, "%d senders × %d pairs = %d paths, each read by %s\n", len(j.senders), j.extent.Batch, len(j.senders)*j.extent.Batch, j.Metric.Name())
+	fmt.Fprintf(&b, "%s × %s = %s, each read by %s\n", plural.Of(len(j.senders), "sender"), plural.Of(j.extent.Batch, "pair"), plural.Of(len(j.senders)*j.extent.Batch, "path"), j.Metric.Name())
 	for _, r := range j.receivers {
 		fmt.Fprintf(&b, "  into %s", r.Site)
 		if r.heads != nil {

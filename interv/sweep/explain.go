@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"github.com/govene/govene/internal/estimate"
+	"github.com/govene/govene/internal/plural"
 )
 
 // Explain says what running the plan will do: cells and runs, the way that is taken and why, programs, what one holds and how many times
 // it runs, the operations that have to be done and how many will be, and the memory besides the weights.
 func (p *Plan) Explain() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d cells × %d pairs = %d runs, each read by %s\n", len(p.cells), p.extent.Batch, len(p.cells)*p.extent.Batch, p.Metric.Name())
+	fmt.Fprintf(&b, "%s × %s = %s, each read by %s\n", plural.Of(len(p.cells), "cell"), plural.Of(p.extent.Batch, "pair"), plural.Of(len(p.cells)*p.extent.Batch, "run"), p.Metric.Name())
 	for _, s := range p.slots {
 		fmt.Fprintf(&b, "  %s of %s", s.intervention.Name(), s.component)
 		switch {
@@ -37,10 +38,10 @@ func (p *Plan) Explain() string {
 func (p *Plan) String() string { return p.Explain() }
 
 func (b *batched) explain(w *strings.Builder, why string) {
-	items := len(b.cells) * b.extent.Batch
+	batches := (len(b.cells)*b.extent.Batch + b.rows - 2) / (b.rows - 1)
 	fmt.Fprintf(w, "in batches, since %s\n", why)
-	fmt.Fprintf(w, "2 programs: the clean runs; batches of %d runs, patched in %d places\n", b.rows-1, len(b.at))
-	fmt.Fprintf(w, "%d batches\n", (items+b.rows-2)/(b.rows-1))
+	fmt.Fprintf(w, "2 programs: the clean runs; batches of %s, patched in %s, which run %s\n",
+		plural.Of(b.rows-1, "run"), plural.Of(len(b.at), "place"), plural.Of(batches, "time"))
 	b.explainMemory(w, b.rows*b.bytes())
 }
 
@@ -65,9 +66,10 @@ func (p *packed) explain(w *strings.Builder) {
 			blocks += p.blocks.Blocks() - 1 - max(0, c.entry())
 		}
 	}
-	fmt.Fprintf(w, "packed: what cells change, %d segments, in %d chunks of %d × %d columns with %d reads a row\n",
-		len(p.changes), chunks, p.rows, p.layout.columns, p.layout.reads)
-	fmt.Fprintf(w, "%d programs: the embedding, %d of a block, the finish; blocks run %d times, the finish %d times\n", 2+len(kinds), len(kinds), blocks, chunks+len(p.groups))
+	fmt.Fprintf(w, "packed: what cells change, %s, in %s of %d × %s with %s a row\n",
+		plural.Of(len(p.changes), "segment"), plural.Of(chunks, "chunk"), p.rows, plural.Of(p.layout.columns, "column"), plural.Of(p.layout.reads, "read"))
+	fmt.Fprintf(w, "%d programs: the embedding, %d of a block, the finish; blocks run %s, the finish %s\n", 2+len(kinds), len(kinds),
+		plural.Of(blocks, "time"), plural.Of(chunks+len(p.groups), "time"))
 	needed, done := p.flops(), 2*p.costs.multiplications*(p.layout.cost(p.costs))
 	fmt.Fprintf(w, "%.3g operations needed, %.3g done\n", needed, done)
 	p.explainMemory(w, p.bytes(p.layout))
