@@ -14,6 +14,8 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/support/exceptions"
+
+	"github.com/govene/govene/internal/host"
 )
 
 // Program is a compiled graph whose inputs are found by name.
@@ -135,6 +137,20 @@ func (p *Program) Run(in Feed) (results []*tensors.Tensor, err error) {
 	}
 	err = exceptions.TryCatch[error](func() { results = p.graph.RunWithBuffers(buffers, make([]bool, len(buffers)), 0) })
 	return results, err
+}
+
+// RunNumbers executes a program whose first result is numbers for the host; the second, if there is one, stays on the device.
+func (p *Program) RunNumbers(in Feed) (numbers []float64, second *tensors.Tensor, err error) {
+	results, err := p.Run(in)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(results) > 1 {
+		second = results[1]
+	}
+	numbers = host.Floats(results[0])
+	Free(results[0])
+	return numbers, second, nil
 }
 
 // Int32s is a tensor of whole numbers.

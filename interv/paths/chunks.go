@@ -291,14 +291,5 @@ func (s *stack) runFinish(f programs.Feed, c *clean, items []item, x *tensors.Te
 	if f["clean logits"] = c.logits; c.logits == nil {
 		f["clean logits"] = s.zeros(s.logitsShape())
 	}
-	results, err := s.finish.Run(f)
-	if err != nil {
-		return nil, nil, err
-	}
-	if len(results) > 1 {
-		logits = results[1]
-	}
-	values = host.Floats(results[0])
-	programs.Free(results[0])
-	return values, logits, nil
+	return s.finish.RunNumbers(f)
 }

@@ -305,14 +305,5 @@ func (p *packed) runFinish(c *clean, a *plan, x *tensors.Tensor) (values []float
 		}
 		f["clean row"] = programs.Int32s(rows, len(rows))
 	}
-	results, err := p.finish.Run(f)
-	if err != nil {
-		return nil, nil, err
-	}
-	if len(results) > 1 {
-		logits = results[1]
-	}
-	values = host.Floats(results[0])
-	programs.Free(results[0])
-	return values, logits, nil
+	return p.finish.RunNumbers(f)
 }
