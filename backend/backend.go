@@ -10,7 +10,8 @@
 //
 // XLA reads the environment variable XLA_FLAGS. Programs that link XLA add to it what the user has not set:
 // --xla_allow_excess_precision=false, so that numbers of 16 bits are rounded in every program alike, and for xla:cpu
-// --xla_backend_optimization_level=1 and --xla_cpu_use_xnnpack=false, with which programs compile sooner and sweeps run faster.
+// --xla_backend_optimization_level=1 and --xla_cpu_use_xnnpack=false, with which programs compile sooner and sweeps run faster. There xla:cpu is
+// one device, with as many threads as the process may use cores.
 //
 // Nothing is downloaded or installed here, and nothing printed but by [MustNew] where it goes on without an engine. What was chosen, and why,
 // is a [Choice] that the caller shows:
@@ -78,7 +79,7 @@ func (c Choice) New() (compute.Backend, error) {
 	var engine compute.Backend
 	var err error
 	beforeLoading(c.Name)
-	withSignalsBlocked(func() { engine, err = compute.NewWithConfig(c.Name) })
+	withSignalsBlocked(func() { engine, err = load(c.Name) })
 	onceLoaded()
 	if err != nil {
 		return nil, fmt.Errorf("backend %s: %w; %s=%s goes on without it", c.Name, err, compute.ConfigEnvVar, GoSequential)
@@ -88,6 +89,9 @@ func (c Choice) New() (compute.Backend, error) {
 
 // beforeLoading is what there is to do before XLA's plugin is first used.
 var beforeLoading = func(name string) {}
+
+// load makes the backend of a name.
+var load = compute.NewWithConfig
 
 // onceLoaded is what there is to do when XLA's plugin has been loaded.
 var onceLoaded = func() {}

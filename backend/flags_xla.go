@@ -5,9 +5,12 @@ package backend
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
-	"github.com/govene/govene/resident"
+	"github.com/gomlx/compute"
+	"github.com/gomlx/go-xla/compute/xla"
+	"github.com/gomlx/go-xla/pjrt"
 )
 
 // XLA reads its flags when a plugin is first used. Unless they say otherwise, a number that a program rounds to 16 bits is rounded: XLA
@@ -16,9 +19,7 @@ import (
 func init() {
 	setFlag("--xla_allow_excess_precision", "false")
 	beforeLoading = func(name string) {
-		_, config, _ := strings.Cut(name, ":")
-		plugin, _, _ := strings.Cut(config, ",")
-		if engine := engineOf(name); engine != "go" && engine != resident.Name && strings.Contains(filepath.Base(plugin), "cpu") { // cpu, cpu_v…, or the plugin's file
+		if onCPU(name) {
 			// On a CPU the loops between matrix products are as fast as at the highest level, 3, and compiling takes a third less.
 			setFlag("--xla_backend_optimization_level", "1")
 			// XNNPACK keeps weights in an order of its own beside the model's, and makes it anew where one program runs on many blocks: a
@@ -26,6 +27,27 @@ func init() {
 			setFlag("--xla_cpu_use_xnnpack", "false")
 		}
 	}
+	load = func(name string) (compute.Backend, error) {
+		if !onCPU(name) {
+			return compute.NewWithConfig(name)
+		}
+		// The plugin's own choice is four devices and no fewer threads: where there are fewer cores, these wait for work at one another's cost,
+		// and small programs take a quarter longer.
+		_, config, _ := strings.Cut(name, ":")
+		b, err := xla.NewWithOptions(config, pjrt.NamedValuesMap{"cpu_device_count": int64(1)})
+		if err != nil {
+			return nil, err
+		}
+		return b, nil
+	}
+}
+
+// onCPU tells whether a configuration is of XLA on a CPU.
+func onCPU(name string) bool {
+	engine, config, _ := strings.Cut(name, ":")
+	plugin, _, _ := strings.Cut(config, ",")
+	names := []string{xla.BackendName, "stablehlo", "hlo", "shlo"}                          // that go-xla goes by
+	return slices.Contains(names, engine) && strings.Contains(filepath.Base(plugin), "cpu") // cpu, cpu_v…, or the plugin's file
 }
 
 // setFlag gives XLA a flag, unless the user did.

@@ -4,6 +4,8 @@ package backend
 
 import (
 	"os"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -23,5 +25,21 @@ func TestFlagsOfXLA(t *testing.T) {
 		if beforeLoading(c.name); os.Getenv("XLA_FLAGS") != c.want {
 			t.Errorf("%s with XLA_FLAGS=%q: got %q, wanted %q", c.name, c.set, os.Getenv("XLA_FLAGS"), c.want)
 		}
+	}
+}
+
+// XLA on a CPU is one device, whose threads are as many as there are cores.
+func TestOneDeviceOnCPU(t *testing.T) {
+	plugins, err := findPlugins()
+	if err != nil || !slices.ContainsFunc(plugins, func(p plugin) bool { return strings.HasPrefix(p.name, "cpu") }) {
+		t.Skip("no plugin for a CPU")
+	}
+	engine, err := Choice{Name: "xla:cpu"}.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer engine.Finalize()
+	if got := engine.NumDevices(); got != 1 {
+		t.Errorf("got %d devices, wanted 1", got)
 	}
 }
