@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -400,4 +401,32 @@ func TestKilledShardsMerge(t *testing.T) {
 	if list, _ := filepath.Glob(filepath.Join(folder, ".*")); len(list) > 3 {
 		t.Errorf("killed runs left %v", list)
 	}
+}
+
+// What is in the cache is found there without a network, and what cannot be had is an error.
+func TestFetch(t *testing.T) {
+	t.Setenv("HF_HUB_CACHE", t.TempDir())
+	t.Setenv("HF_HUB_OFFLINE", "1")
+	const commit = "0123456789abcdef0123456789abcdef01234567"
+	model := filepath.Join(os.Getenv("HF_HUB_CACHE"), "models--owner--model")
+	snapshot := filepath.Join(model, "snapshots", commit)
+	missing := filepath.Join(model, ".no_exist", commit)
+	for path, text := range map[string]string{
+		filepath.Join(model, "refs", "main"): commit, filepath.Join(snapshot, "config.json"): "{}", filepath.Join(snapshot, "model.safetensors"): "",
+		filepath.Join(missing, "tokenizer_config.json"): "", filepath.Join(missing, "special_tokens_map.json"): "",
+		filepath.Join(missing, "tokenizer.json"): "", filepath.Join(missing, "vocab.json"): "",
+	} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := succeed(t, "fetch", "owner/model"); got != snapshot+"\n" {
+		t.Errorf("got %q, wanted the folder %s", got, snapshot)
+	}
+	if got, want := succeed(t, "fetch", "owner/model", "config.json"), filepath.Join(snapshot, "config.json")+"\n"; got != want {
+		t.Errorf("got %q, wanted %q", got, want)
+	}
+	fail(t, failed, "HF_HUB_OFFLINE is set", "fetch", "owner/other")
+	fail(t, failed, "got no vocab.json", "fetch", "owner/model", "vocab.json")
+	fail(t, misuse, "wanted a folder, or an id", "fetch", "../model", "vocab.json")
 }

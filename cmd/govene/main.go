@@ -9,6 +9,7 @@
 //	govene run JOB.json             makes one call and measures it
 //	govene das JOB.json             searches for alignments, and reports on them beside controls
 //	govene verify JOB.json          runs a job again, and compares all bits with the results that are there
+//	govene fetch MODEL              fetches a model from the hub into the cache
 //	govene serve | status | stop    the engine that keeps models between programs
 //	govene version                  says what this is
 //
@@ -54,7 +55,7 @@ type command struct {
 	do        func(c *call) error
 }
 
-var commands = []command{explainCommand, sweepCommand, mergeCommand, attributeCommand, pathsCommand, runCommand, dasCommand, verifyCommand, serveCommand, statusCommand, stopCommand, versionCommand}
+var commands = []command{explainCommand, sweepCommand, mergeCommand, attributeCommand, pathsCommand, runCommand, dasCommand, verifyCommand, fetchCommand, serveCommand, statusCommand, stopCommand, versionCommand}
 
 // call is a command under way.
 type call struct {
@@ -138,7 +139,7 @@ func (c *call) parse(count int) error {
 func usage(w io.Writer) {
 	fmt.Fprint(w, "Govene finds out what the activations of a neural network cause: it runs the jobs that files describe.\n\n")
 	for _, c := range commands {
-		fmt.Fprintf(w, "  govene %-9s %-14s %s\n", c.name, c.arguments, c.does)
+		fmt.Fprintf(w, "  govene %-9s %-15s %s\n", c.name, c.arguments, c.does)
 	}
 	fmt.Fprint(w, "\ngovene COMMAND --help says more. GOMLX_BACKEND names the backend. Exit status: 0 done, 1 failed or different, 2 used wrongly.\n")
 }

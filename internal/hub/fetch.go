@@ -1,3 +1,5 @@
+//go:build !nohub
+
 package hub
 
 import (
@@ -17,15 +19,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-)
-
-// The hub's headers: where large files lie elsewhere, the answer redirects there and says in advance what will come.
-const (
-	headerCommit     = "X-Repo-Commit"
-	headerLinkedETag = "X-Linked-Etag"
-	headerLinkedSize = "X-Linked-Size"
-	headerErrorCode  = "X-Error-Code"
-	headerErrorText  = "X-Error-Message"
 )
 
 // validETag is what may become the name of a blob in the cache.

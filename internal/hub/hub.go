@@ -4,6 +4,9 @@
 //
 // The environment is read as the Python library reads it: HF_ENDPOINT, the hub's address; HF_HUB_CACHE, or HF_HOME, the cache's
 // folder; HF_TOKEN, or the file that HF_TOKEN_PATH names, for models that need one; HF_HUB_OFFLINE, to stay off the network.
+//
+// A program built with -tags=nohub links no HTTP, which is a fifth of what the linker reads; what is not in the cache is then
+// fetched by the command govene. The cells of notebooks are built so.
 package hub
 
 import (
@@ -18,8 +21,20 @@ import (
 	"strings"
 )
 
+// The hub's headers: where large files lie elsewhere, the answer redirects there and says in advance what will come.
+const (
+	headerCommit     = "X-Repo-Commit"
+	headerLinkedETag = "X-Linked-Etag"
+	headerLinkedSize = "X-Linked-Size"
+	headerErrorCode  = "X-Error-Code"
+	headerErrorText  = "X-Error-Message"
+)
+
 // Progress is told how far the download of a file is, in bytes; total is -1 while it is not known.
 type Progress func(file string, done, total int64)
+
+// Told is how the command govene says how far it is: bytes that are done, and of how many.
+const Told = "%d of %d bytes"
 
 // Repo is one revision of a model on the hub.
 type Repo struct {
@@ -59,14 +74,19 @@ func Open(text string, progress Progress) (*Repo, error) {
 		token:    token(),
 		offline:  slices.Contains([]string{"1", "ON", "YES", "TRUE"}, strings.ToUpper(os.Getenv("HF_HUB_OFFLINE"))),
 	}
-	if validCommit.MatchString(revision) {
-		repo.commit = revision
-	} else if text, err := os.ReadFile(repo.path("refs", revision)); err == nil {
+	repo.readCommit()
+	return repo, nil
+}
+
+// readCommit reads from the cache which commit the revision stands for.
+func (r *Repo) readCommit() {
+	if validCommit.MatchString(r.revision) {
+		r.commit = r.revision
+	} else if text, err := os.ReadFile(r.path("refs", r.revision)); err == nil {
 		if commit := strings.TrimSpace(string(text)); validCommit.MatchString(commit) {
-			repo.commit = commit
+			r.commit = commit
 		}
 	}
-	return repo, nil
 }
 
 // String is the id and, unless it is main, the revision.
@@ -80,19 +100,29 @@ func (r *Repo) String() string {
 // File returns the path of a file in the cache, which it fetches if need be. All files of a Repo are of the same commit. If the
 // model has no file of that name, errors.Is(err, fs.ErrNotExist).
 func (r *Repo) File(name string) (path string, err error) {
-	if r.commit != "" {
-		path = r.path("snapshots", r.commit, name)
-		if _, err := os.Stat(path); err == nil {
-			return path, nil
-		}
-		if _, err := os.Stat(r.path(".no_exist", r.commit, name)); err == nil {
-			return "", r.missing(name)
-		}
-	}
-	if r.offline {
+	path, err = r.cached(name)
+	switch {
+	case path != "" || err != nil:
+		return path, err
+	case r.offline:
 		return "", r.unavailable(name, errors.New("HF_HUB_OFFLINE is set"))
 	}
 	return r.fetch(name)
+}
+
+// cached returns the path of a file in the cache, fs.ErrNotExist if it is known there that the model has none, and neither if it is not known.
+func (r *Repo) cached(name string) (path string, err error) {
+	if r.commit == "" {
+		return "", nil
+	}
+	path = r.path("snapshots", r.commit, name)
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	if _, err := os.Stat(r.path(".no_exist", r.commit, name)); err == nil {
+		return "", r.missing(name)
+	}
+	return "", nil
 }
 
 // missing is the error for a file that the model does not have.
