@@ -1,6 +1,6 @@
-//go:build !linux
+//go:build !linux || !cgo || noxla
 
 package backend
 
-// withSignalsBlocked calls start: a thread's mask is set on Linux alone.
+// withSignalsBlocked calls start: a thread's mask is set on Linux alone, and for XLA.
 func withSignalsBlocked(start func()) { start() }

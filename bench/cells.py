@@ -28,6 +28,8 @@ kernels = FOLDER / "jupyter" / "kernels"
 lab = json.loads((LAB / "venv/share/jupyter/kernels/gonb/kernel.json").read_text())
 lab["argv"] = [re.sub("^-go_work=.*", f"-go_work={CHECKOUT}", argument) for argument in lab["argv"]]
 lab["env"].pop("GOVENE_RESIDENT", None)  # each cell's backend is named
+if "noxla" not in lab["env"]["GOFLAGS"]:
+    sys.exit("cells.py: this lab's cells link XLA: lab/setup makes one with the engine")
 packages = next((LAB / "venv/lib").glob("python3*/site-packages"))
 python = {"argv": [PYTHON, "-m", "ipykernel_launcher", "-f", "{connection_file}"], "display_name": "Python", "language": "python",
           "env": {"PYTHONPATH": str(packages), "MPLBACKEND": "agg", "HF_HUB_OFFLINE": "1"}}
@@ -172,9 +174,9 @@ top = logits[0, -1].float().softmax(-1).topk(8)
 show([str(token) for token in top.indices.tolist()], top.values.tolist())
 """
 
-HELD = f"%goflags -ldflags=-w -tags=noxla\n%env GOMLX_BACKEND resident:{CONFIGURATION}"
-LOADED = f"%goflags -ldflags=-w -tags=\n%env GOMLX_BACKEND {CONFIGURATION}"
-SMALL = "%goflags -ldflags=-w -tags=noxla\n%env GOMLX_BACKEND go:ops_sequential"
+HELD = f"%env GOMLX_BACKEND resident:{CONFIGURATION}"
+LOADED = f"%goflags -tags=\n%env GOMLX_BACKEND {CONFIGURATION}"
+SMALL = "%env GOMLX_BACKEND go:ops_sequential"
 
 
 class Model:
@@ -348,8 +350,8 @@ def main():
     version = subprocess.run(["go", "env", "GOVERSION"], capture_output=True, text=True).stdout.strip()
     print(f"""
 Written by `bench/cells.sh` on {datetime.date.today()}, in {time.perf_counter() - begun:.0f} s: {cpu}, {os.cpu_count()} cores; the machine's
-load was {LOAD} when it began. *In the engine*: the cells link no XLA (`%goflags -ldflags=-w -tags=noxla`), and the model stays in a process of its own (`resident:{CONFIGURATION}`);
-before the first cell there is no engine. *Loaded by every cell*, and *in the cell*: `{CONFIGURATION}`, linked. The first cell of a notebook declares and imports, too. Warm
+load was {LOAD} when it began. *In the engine*: the cells link no XLA (the lab's `GOFLAGS`), and the model stays in a process of its own (`resident:{CONFIGURATION}`);
+before the first cell there is no engine. *Loaded by every cell*, and *in the cell*: `{CONFIGURATION}`, linked (`%goflags -tags=`). The first cell of a notebook declares and imports, too. Warm
 cells are medians of {', '.join(sorted({str(n) for model in every for n in model.warm}))}; the files are in the system's cache. Answers in the engine and in the cell are equal, to the last bit that is printed.
 Memory is counted proportionally (PSS); that of cells is the most at a moment. {version}.""")
 
