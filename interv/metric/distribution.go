@@ -8,6 +8,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/internal/host"
+	"github.com/govene/govene/internal/must"
 	"github.com/govene/govene/interv"
 )
 
@@ -164,6 +165,9 @@ func Tops(value *tensors.Tensor) ([][]Top, error) {
 	}
 	return tops, nil
 }
+
+// MustTops is Tops that panics on an error.
+func MustTops(value *tensors.Tensor) [][]Top { return must.Of(Tops(value)) }
 
 func init() {
 	interv.RegisterMetric("cross_entropy", CrossEntropy{})
