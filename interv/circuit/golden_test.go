@@ -53,8 +53,7 @@ func TestGoldenEdges(t *testing.T) {
 
 // What circuits do on their own is what runs in PyTorch say in which each reader is given a stream of its own.
 func TestGoldenFaithfulness(t *testing.T) {
-	onXLA := []string{"llama mean of nodes"}
-	effects.Run(t, engine, "faithfulness", onXLA, func(t *testing.T, c *effects.Case) {
+	effects.Run(t, engine, "faithfulness", []string{"llama mean of nodes"}, func(t *testing.T, c *effects.Case) {
 		var ask struct {
 			Circuits []circuit.Circuit
 			Outside  circuit.Ablation

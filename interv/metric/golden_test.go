@@ -11,8 +11,7 @@ import (
 
 // Metrics of a run that is patched, and of the clean one, are those that PyTorch computes from its logits.
 func TestGoldenMetrics(t *testing.T) {
-	onXLA := []string{"llama top_tokens"}
-	effects.Run(t, engine, "metrics", onXLA, func(t *testing.T, c *effects.Case) {
+	effects.Run(t, engine, "metrics", []string{"llama top_tokens"}, func(t *testing.T, c *effects.Case) {
 		var ask struct {
 			Patch   interv.Site
 			Measure interv.Measure

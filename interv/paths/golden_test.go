@@ -11,8 +11,7 @@ import (
 
 // Paths are Wang et al.'s two runs, written out in PyTorch: whichever way they are computed.
 func TestGoldenPaths(t *testing.T) {
-	onXLA := []string{"llama keys"}
-	effects.Run(t, engine, "paths", onXLA, func(t *testing.T, c *effects.Case) {
+	effects.Run(t, engine, "paths", []string{"llama keys"}, func(t *testing.T, c *effects.Case) {
 		var ask struct {
 			Senders     []sweep.Cell
 			Receivers   []paths.Receiver

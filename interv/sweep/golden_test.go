@@ -13,8 +13,7 @@ import (
 
 // Cells are what runs in PyTorch say in each of which an activation is replaced.
 func TestGoldenSweeps(t *testing.T) {
-	onXLA := []string{"llama causal tracing"}
-	effects.Run(t, machine, "sweep", onXLA, func(t *testing.T, c *effects.Case) {
+	effects.Run(t, machine, "sweep", []string{"llama causal tracing"}, func(t *testing.T, c *effects.Case) {
 		var ask struct {
 			Sweep      json.RawMessage
 			Sourceless bool

@@ -34,9 +34,9 @@ type Case struct {
 // pairs are inputs as cases.json has them.
 type pairs struct{ Base, Source, Mask [][]int32 }
 
-// Run runs a subtest for every case of a kind, on the models that are asked it; on XLA, unless GOVENE_LONG is set, those of onXLA alone, as each
-// compiles.
-func Run(t *testing.T, backend compute.Backend, kind string, onXLA []string, run func(t *testing.T, c *Case)) {
+// Run runs a subtest for every case of a kind, on the models that are asked it. Where tests are short, and on XLA, which compiles for seconds, unless
+// GOVENE_LONG is set, it runs some alone, "llama values".
+func Run(t *testing.T, backend compute.Backend, kind string, some []string, run func(t *testing.T, c *Case)) {
 	var all struct {
 		Inputs pairs
 		Cases  map[string]map[string]json.RawMessage
@@ -48,7 +48,7 @@ func Run(t *testing.T, backend compute.Backend, kind string, onXLA []string, run
 	if err != nil {
 		t.Fatal(err)
 	}
-	sparing := strings.HasPrefix(backend.Name(), "xla") && os.Getenv("GOVENE_LONG") == ""
+	sparing := testing.Short() || strings.HasPrefix(backend.Name(), "xla") && os.Getenv("GOVENE_LONG") == ""
 	ran := 0
 	for _, name := range []string{"gpt2", "llama", "gpt_neox", "gemma2"} {
 		want, err := interv.LoadTensors(filepath.Join(folder(), name+".safetensors"))
@@ -58,7 +58,7 @@ func Run(t *testing.T, backend compute.Backend, kind string, onXLA []string, run
 		var cases []*Case
 		for title, ask := range all.Cases[kind] {
 			c := &Case{ask: ask, want: want, kind: kind, title: title}
-			if c.asked() && (!sparing || slices.Contains(onXLA, name+" "+title)) {
+			if c.asked() && (!sparing || slices.Contains(some, name+" "+title)) {
 				cases = append(cases, c)
 			}
 		}
@@ -88,8 +88,8 @@ func Run(t *testing.T, backend compute.Backend, kind string, onXLA []string, run
 			}
 		})
 	}
-	if ran == 0 && !sparing || sparing && ran != len(onXLA) {
-		t.Errorf("%d cases of %s, wanted %v of them on XLA and some elsewhere", ran, kind, onXLA)
+	if ran == 0 && !sparing || sparing && ran != len(some) {
+		t.Errorf("%d cases of %s, wanted %v of them where tests are sparing and others elsewhere", ran, kind, some)
 	}
 }
 
