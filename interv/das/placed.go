@@ -1,6 +1,7 @@
 package das
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
@@ -9,6 +10,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/host"
 	"github.com/govene/govene/interv"
 )
 
@@ -16,6 +18,7 @@ import (
 type placed struct {
 	settings    *Search
 	place       Place
+	positions   int
 	width       int
 	variables   int
 	train, held examples
@@ -29,9 +32,9 @@ type placed struct {
 // examples are data on the device, with what base and sources have at a place.
 type examples struct {
 	count     int
-	arguments []any             // inputs by name, base activations [examples, positions, width], differences, labels, what is kept
-	base      *tensors.Tensor   // the same base activations
-	sources   []*tensors.Tensor // activations of each source [examples, width]; differences are these without the base's [examples, variables, width]
+	arguments []any             // inputs by name; the base's activations, and below them how those of each source differ, [examples, positions + variables, width]; labels, what is kept
+	base      *tensors.Tensor   // activations of the base [examples, positions, width]
+	sources   []*tensors.Tensor // activations of each source [examples, width]
 }
 
 func newPlaced(backend compute.Backend, model interv.Model, s *Search, place Place, train, held Data) (p *placed, err error) {
@@ -39,7 +42,11 @@ func newPlaced(backend compute.Backend, model interv.Model, s *Search, place Pla
 	if err != nil {
 		return nil, err
 	}
-	p = &placed{settings: s, place: place, width: sites.Width, variables: len(train.Sources), values: train.Values}
+	extent, err := model.Check(train.Base)
+	if err != nil {
+		return nil, err
+	}
+	p = &placed{settings: s, place: place, positions: extent.Positions, width: sites.Width, variables: len(train.Sources), values: train.Values}
 	if err := model.Weights().Upload(backend); err != nil {
 		return nil, err
 	}
@@ -48,12 +55,8 @@ func newPlaced(backend compute.Backend, model interv.Model, s *Search, place Pla
 		p.weights = append(p.weights, model.Weights().Tensor(name))
 	}
 	inputs := slices.Sorted(maps.Keys(train.Base))
-	// collect is what a clean run has at the place.
+	// collect is what a clean run of a batch has at the place.
 	p.collect, err = NewExec(backend, func(in []*Node) *Node {
-		picked := make([]*Node, len(inputs))
-		for i := range inputs {
-			picked[i] = Gather(in[len(names)+i], ExpandDims(in[len(in)-1], -1))
-		}
 		var seen []*Node // of all positions at once, or step by step
 		tap := interv.NewTap(func(_ *interv.Tap, a interv.Activation) *Node {
 			if a.Site == place.Site {
@@ -65,29 +68,25 @@ func newPlaced(backend compute.Backend, model interv.Model, s *Search, place Pla
 			}
 			return a.Value
 		})
-		model.Forward(nodes(names, in), nodes(inputs, picked), tap)
+		model.Forward(nodes(names, in), nodes(inputs, in[len(names):]), tap)
 		if len(seen) == 0 || seen[0].Rank() != 3 {
 			panic(&interv.Error{Where: place.String(), Axis: "announcement", Got: "none, or one with heads", Wanted: "[batch, positions, width], or [batch, width] of each step"})
 		}
-		return Concatenate(seen, 1)
+		all := Concatenate(seen, 1)
+		if got := all.Shape().Dim(1); got != p.positions {
+			panic(&interv.Error{Where: place.String(), Axis: "positions that the model announces", Got: fmt.Sprint(got), Wanted: fmt.Sprint(p.positions)})
+		}
+		return all
 	})
 	if err != nil {
 		return nil, err
 	}
-	extent, err := model.Check(train.Base)
-	if err != nil {
-		return nil, err
-	}
 	kept := 0 // tensors
-	above := aboveOf(model, place, train.Base, extent.Positions, len(train.Labels)+len(held.Labels))
+	above := aboveOf(model, place, train.Base, p.positions, len(train.Labels)+len(held.Labels))
 	if above != nil && place.Position > 0 {
 		kept = 2 * (above.blocks.Blocks() - above.from)
 		p.keep, err = NewExec(backend, func(in []*Node) []*Node {
-			picked := make([]*Node, len(inputs))
-			for i := range inputs {
-				picked[i] = Gather(in[len(names)+i], ExpandDims(in[len(in)-1], -1))
-			}
-			return above.kept(nodes(names, in), nodes(inputs, picked))
+			return above.kept(nodes(names, in), nodes(inputs, in[len(names):]))
 		})
 		if err != nil {
 			return nil, err
@@ -103,20 +102,22 @@ func newPlaced(backend compute.Backend, model interv.Model, s *Search, place Pla
 	batch := func(in []*Node, rotations, selected *Node) (logits, labels *Node) {
 		weights := nodes(names, in)
 		in = in[len(names):]
-		all, index := in[:len(inputs)+3+kept], in[len(inputs)+3+kept]
+		all, index := in[:len(inputs)+2+kept], in[len(inputs)+2+kept]
 		picked := make([]*Node, len(all))
 		for i, x := range all {
 			picked[i] = Gather(x, ExpandDims(index, -1))
 		}
-		base, labels, change := picked[len(inputs)], picked[len(inputs)+2], change(rotations, selected, picked[len(inputs)+1])
+		activations, labels := picked[len(inputs)], picked[len(inputs)+1]
+		base := SliceAxis(activations, 1, AxisRange(0, p.positions))
+		change := change(rotations, selected, SliceAxis(activations, 1, AxisRange(p.positions)))
 		if above != nil {
-			logits = above.logits(weights, base, change, picked[len(inputs)+3:])
+			logits = above.logits(weights, base, change, picked[len(inputs)+2:])
 		} else {
 			logits = intervened(model, weights, nodes(inputs, picked), place, base, change)
 		}
 		return Reshape(logits, change.Shape().Dim(0), change.Shape().Dim(1), -1), labels
 	}
-	given := len(names) + len(inputs) + 4 + kept // arguments that all programs begin with
+	given := len(names) + len(inputs) + 3 + kept // arguments that all programs begin with
 	p.step, err = NewExec(backend, func(in []*Node) []*Node {
 		rest := in[given:]
 		rotations, selected, set := rest[0], rest[1], settings{rest[2], rest[3], rest[4], rest[5], rest[6]}
@@ -155,51 +156,39 @@ func nodes(names []string, list []*Node) interv.Nodes {
 
 // read computes what a clean model has at the place on all examples, in batches, once.
 func (p *placed) read(d Data) (examples, error) {
-	inputs := slices.Sorted(maps.Keys(d.Base))
-	positions := 0
-	activations := func(in interv.Inputs) (flat []float32, err error) {
-		arguments := slices.Clone(p.weights)
-		for _, name := range inputs {
-			arguments = append(arguments, in[name])
-		}
-		err = p.batches(len(d.Labels), func(index *tensors.Tensor, real int) error {
-			out, err := p.collect.Call1(append(arguments, index)...)
-			if err != nil {
-				return err
-			}
-			positions = out.Shape().Dim(1)
-			flat = append(flat, tensors.MustCopyFlatData[float32](out)[:real*positions*p.width]...)
-			return nil
-		})
-		return flat, err
-	}
 	e := examples{count: len(d.Labels)}
-	for _, name := range inputs {
+	for _, name := range slices.Sorted(maps.Keys(d.Base)) {
 		e.arguments = append(e.arguments, d.Base[name])
 	}
-	base, err := activations(d.Base)
+	positions, width := p.positions, p.width
+	row := (positions + p.variables) * width
+	base, all := make([]float32, e.count*positions*width), make([]float32, e.count*row)
+	_, err := p.run(p.collect, d.Base, e.count, func(example int, activations [][]float32) {
+		copy(base[example*positions*width:], activations[0])
+		copy(all[example*row:], activations[0])
+	})
 	if err != nil {
 		return e, err
 	}
-	differences := make([]float32, e.count*p.variables*p.width)
+	at := p.place.Position * width
 	for v, source := range d.Sources {
-		all, err := activations(source)
+		here := make([]float32, e.count*width)
+		_, err := p.run(p.collect, source, e.count, func(example int, activations [][]float32) {
+			there := activations[0][at : at+width]
+			copy(here[example*width:], there)
+			without := all[example*row+at:]
+			difference := all[example*row+(positions+v)*width:]
+			for d, value := range there {
+				difference[d] = value - without[d]
+			}
+		})
 		if err != nil {
 			return e, err
 		}
-		here := make([]float32, 0, e.count*p.width)
-		for i := range e.count {
-			first := (i*positions + p.place.Position) * p.width
-			here = append(here, all[first:first+p.width]...)
-			for d := range p.width {
-				differences[(i*p.variables+v)*p.width+d] = all[first+d] - base[first+d]
-			}
-		}
-		e.sources = append(e.sources, tensors.FromFlatDataAndDimensions(here, e.count, p.width))
+		e.sources = append(e.sources, tensors.FromFlatDataAndDimensions(here, e.count, width))
 	}
-	e.base = tensors.FromFlatDataAndDimensions(base, e.count, positions, p.width)
-	e.arguments = append(e.arguments, e.base, tensors.FromFlatDataAndDimensions(differences, e.count, p.variables, p.width))
-	e.arguments = append(e.arguments, int32s(d.Labels))
+	e.base = tensors.FromFlatDataAndDimensions(base, e.count, positions, width)
+	e.arguments = append(e.arguments, tensors.FromFlatDataAndDimensions(all, e.count, positions+p.variables, width), int32s(d.Labels))
 	kept, err := p.readKept(d)
 	e.arguments = append(e.arguments, kept...)
 	return e, err
@@ -210,42 +199,59 @@ func (p *placed) readKept(d Data) (list []any, err error) {
 	if p.keep == nil {
 		return nil, nil
 	}
-	arguments := slices.Clone(p.weights)
-	for _, name := range slices.Sorted(maps.Keys(d.Base)) {
-		arguments = append(arguments, d.Base[name])
-	}
 	var flat [][]float32
-	var all [][]int
-	err = p.batches(len(d.Labels), func(index *tensors.Tensor, real int) error {
-		out, err := p.keep.Call(append(arguments, index)...)
-		if err != nil {
-			return err
-		}
+	dimensions, err := p.run(p.keep, d.Base, len(d.Labels), func(_ int, rows [][]float32) {
 		if flat == nil {
-			flat, all = make([][]float32, len(out)), make([][]int, len(out))
+			flat = make([][]float32, len(rows))
 		}
-		for i, x := range out {
-			dimensions := slices.Clone(x.Shape().Dimensions)
-			flat[i] = append(flat[i], tensors.MustCopyFlatData[float32](x)[:real*(x.Size()/dimensions[0])]...)
-			dimensions[0] = len(d.Labels)
-			all[i] = dimensions
+		for i, row := range rows {
+			flat[i] = append(flat[i], row...)
 		}
-		return nil
 	})
 	for i := range flat {
-		list = append(list, tensors.FromFlatDataAndDimensions(flat[i], all[i]...))
+		list = append(list, tensors.FromFlatDataAndDimensions(flat[i], append([]int{len(d.Labels)}, dimensions[i]...)...))
 	}
 	return list, err
 }
 
-// batches counts through examples in batches of one size; of the last, only the first so many are real.
-func (p *placed) batches(count int, do func(index *tensors.Tensor, real int) error) error {
-	for first := 0; first < count; first += p.settings.Batch {
-		index := make([]int, p.settings.Batch)
-		for i := range index {
-			index[i] = min(first+i, count-1)
+// run runs a program that takes a batch of inputs on all examples, and hands on what it returns of each. dimensions are those of one example.
+func (p *placed) run(program *Exec, in interv.Inputs, count int, each func(example int, rows [][]float32)) (dimensions [][]int, err error) {
+	err = p.batches(count, func(examples []int, real int) error {
+		arguments := slices.Clone(p.weights)
+		for _, name := range slices.Sorted(maps.Keys(in)) {
+			arguments = append(arguments, host.Rows(in[name], examples))
 		}
-		if err := do(int32s(index), min(p.settings.Batch, count-first)); err != nil {
+		out, err := program.Call(arguments...)
+		if err != nil {
+			return err
+		}
+		flat := make([][]float32, len(out))
+		dimensions = make([][]int, len(out))
+		for i, x := range out {
+			flat[i], dimensions[i] = tensors.MustCopyFlatData[float32](x), x.Shape().Dimensions[1:]
+			x.FinalizeAll()
+		}
+		rows := make([][]float32, len(out))
+		for k, example := range examples[:real] {
+			for i, all := range flat {
+				size := len(all) / len(examples)
+				rows[i] = all[k*size : (k+1)*size]
+			}
+			each(example, rows)
+		}
+		return nil
+	})
+	return dimensions, err
+}
+
+// batches counts through examples in batches of one size; of the last, only the first so many are real.
+func (p *placed) batches(count int, do func(examples []int, real int) error) error {
+	for first := 0; first < count; first += p.settings.Batch {
+		examples := make([]int, p.settings.Batch)
+		for i := range examples {
+			examples[i] = min(first+i, count-1)
+		}
+		if err := do(examples, min(p.settings.Batch, count-first)); err != nil {
 			return err
 		}
 	}

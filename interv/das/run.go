@@ -210,8 +210,8 @@ func (p *placed) evaluate(t *stack) error {
 func (p *placed) measure(rotations, selected *tensors.Tensor, e examples) (correct [][]bool, loss []float64, err error) {
 	count := rotations.Shape().Dim(0)
 	correct, loss = make([][]bool, count), make([]float64, count)
-	err = p.batches(e.count, func(index *tensors.Tensor, real int) error {
-		out, err := p.look.Call(append(slices.Concat(p.weights, e.arguments), index, rotations, selected)...)
+	err = p.batches(e.count, func(batch []int, real int) error {
+		out, err := p.look.Call(append(slices.Concat(p.weights, e.arguments), int32s(batch), rotations, selected)...)
 		if err != nil {
 			return err
 		}
