@@ -13,6 +13,7 @@ type compiled struct {
 	nodes  []compiledNode
 	at     map[string]int // where in a row a variable is
 	inputs []int          // where the inputs are, as listed
+	same   [][]int32      // of each variable and value, a number that equal values of all inputs share; none of a computed variable
 }
 
 // compiledNode is a variable of a compiled model.
@@ -51,8 +52,19 @@ func (m *Model) compile() (*compiled, error) {
 			}
 			c.nodes = append(c.nodes, compiled)
 		}
+		numbers := map[Value]int32{}
+		c.same = make([][]int32, len(c.nodes))
 		for _, name := range m.inputs {
-			c.inputs = append(c.inputs, c.at[name])
+			i := c.at[name]
+			c.inputs = append(c.inputs, i)
+			for _, value := range m.variables[i].Values {
+				number, known := numbers[value]
+				if !known {
+					number = int32(len(numbers))
+					numbers[value] = number
+				}
+				c.same[i] = append(c.same[i], number)
+			}
 		}
 		m.compiled = c
 	})

@@ -88,10 +88,9 @@ type writer[T float32 | int32] struct {
 	Encoding[T]
 	c      *compiled
 	random *rand.Rand
-	inputs []int     // where they are in a row of indices
-	size   int       // of a row of numbers
-	table  [][][]T   // of each input and value; nil for fresh numbers
-	same   [][]int32 // of each input and value, a number that equal values of all inputs share
+	inputs []int   // where they are in a row of indices
+	size   int     // of a row of numbers
+	table  [][][]T // of each input and value; nil for fresh numbers
 }
 
 func newWriter[T float32 | int32](c *compiled, encoding Encoding[T], random *rand.Rand) (*writer[T], error) {
@@ -141,22 +140,15 @@ func newWriter[T float32 | int32](c *compiled, encoding Encoding[T], random *ran
 	return w, w.tables()
 }
 
-// tables finds the numbers of each value once, or which values are equal.
+// tables finds the numbers of each value once.
 func (w *writer[T]) tables() error {
-	numbers := map[Value]int32{}
+	if w.Of == nil {
+		return nil
+	}
 	for _, i := range w.inputs {
 		n := w.c.model.variables[i]
-		same, table := make([]int32, len(n.Values)), make([][]T, len(n.Values))
+		table := make([][]T, len(n.Values))
 		for k, value := range n.Values {
-			number, known := numbers[value]
-			if !known {
-				number = int32(len(numbers))
-				numbers[value] = number
-			}
-			same[k] = number
-			if w.Of == nil {
-				continue
-			}
 			var err error
 			if table[k], err = w.Of(value); err != nil {
 				return err
@@ -165,7 +157,7 @@ func (w *writer[T]) tables() error {
 				return &Error{Where: "encoding", Axis: fmt.Sprintf("%s %v", n.Name, value), Got: fmt.Sprintf("%d numbers", len(table[k])), Wanted: fmt.Sprintf("%d, the width", w.Width)}
 			}
 		}
-		w.same, w.table = append(w.same, same), append(w.table, table)
+		w.table = append(w.table, table)
 	}
 	return nil
 }
@@ -221,9 +213,9 @@ func (w *writer[T]) write(row []int32, into []T, random *rand.Rand) {
 			copy(numbers, w.table[k][row[i]])
 			continue
 		}
-		of := w.same[k][row[i]]
+		of := w.c.same[i][row[i]]
 		earlier := 0
-		for earlier < k && w.same[earlier][row[w.inputs[earlier]]] != of {
+		for earlier < k && w.c.same[w.inputs[earlier]][row[w.inputs[earlier]]] != of {
 			earlier++
 		}
 		if earlier < k {

@@ -38,9 +38,11 @@ func (m *Model) Draw(random *rand.Rand, design Design) (*Examples, error) {
 	e := &Examples{c: c, IDs: make([]int, d.Size)}
 	sets := make([][]bool, len(d.Interventions)) // of each intervention, which of Variables are in it
 	below := make([][]int, len(d.Interventions)) // and which variables depend on those
+	var intervened []int                         // where in a row Variables are
 	for _, name := range m.names() {
 		if slices.ContainsFunc(d.Interventions, func(set []string) bool { return slices.Contains(set, name) }) {
 			e.Variables = append(e.Variables, name)
+			intervened = append(intervened, c.at[name])
 		}
 	}
 	for i, set := range d.Interventions {
@@ -80,7 +82,7 @@ func (m *Model) Draw(random *rand.Rand, design Design) (*Examples, error) {
 		for _, changed := range below[id] {
 			after[changed] = -1
 		}
-		for v, name := range e.Variables {
+		for v, at := range intervened {
 			e.sources[v][i] = base
 			if !sets[id][v] {
 				continue
@@ -90,7 +92,6 @@ func (m *Model) Draw(random *rand.Rand, design Design) (*Examples, error) {
 				return nil, err
 			}
 			e.sources[v][i] = source
-			at := c.at[name]
 			after[at] = source[at]
 		}
 		c.run(after)
@@ -160,9 +161,9 @@ func (e *Examples) Labels(variable string) (after, base []int, sources [][]int, 
 		return nil, nil, nil, err
 	}
 	of := func(rows [][]int32) []int {
-		labels := make([]int, len(rows))
+		labels, at := make([]int, len(rows)), e.c.at[variable]
 		for i, row := range rows {
-			labels[i] = int(row[e.c.at[variable]])
+			labels[i] = int(row[at])
 		}
 		return labels
 	}
