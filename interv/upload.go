@@ -79,14 +79,15 @@ func (w *Weights) bring(backend compute.Backend, name string, released *garbage.
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	t := w.values[name]
-	given := t != nil
+	held := t != nil && t.HasLocal() // by this process: what an engine has read was never here
 	if t == nil {
 		t, err = w.readTo(backend, name)
+		held = err == nil && !t.IsShared()
 	} else {
 		_, err = t.Buffer(backend, 0)
 		err = Within("weights, "+name, err)
 	}
-	if err == nil && (!t.IsShared() || given) {
+	if err == nil && held {
 		released.Drop(int(t.ByteSize()))
 	}
 	return err

@@ -18,6 +18,7 @@ import (
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/garbage"
 	"github.com/govene/govene/internal/stored"
 )
 
@@ -108,6 +109,10 @@ func TestWeightsAreAskedForInParts(t *testing.T) {
 	}
 	if want := []int64{8, 40, 24, 40, 32, 40, 40, 40}; !slices.Equal(told, want) {
 		t.Errorf("told %v, wanted %v", told, want)
+	}
+	var released garbage.Bytes
+	if err := w.bring(backend, "0", &released); err != nil || released != 0 {
+		t.Errorf("of a weight that the backend read %d bytes were let go here (%v)", released, err)
 	}
 	for i, name := range w.Names() {
 		if got := tensors.MustCopyFlatData[float32](w.Tensor(name)); !slices.Equal(got, []float32{float32(8 * i), float32(8*i + 1)}) {

@@ -78,12 +78,13 @@ func (p *Replay) Step(r *wire.Reader) (results []Result, err error) {
 	return p.keep(returned[:last])
 }
 
+// receiver is what a step is told to, as the interface that its method wants: reflect would compare the hundred methods of what is in it at each call.
 func (p *Replay) receiver(t reflect.Type, number uint64) (reflect.Value, error) {
 	switch {
 	case t == builderType && number == 0:
-		return reflect.ValueOf(p.builder), nil
+		return reflect.ValueOf(&p.builder).Elem(), nil
 	case t == functionType && number > 0 && number < uint64(len(p.functions)):
-		return reflect.ValueOf(p.functions[number]), nil
+		return reflect.ValueOf(&p.functions[number]).Elem(), nil
 	}
 	return reflect.Value{}, fmt.Errorf("function %d does not exist yet", number)
 }
