@@ -17,7 +17,8 @@ import (
 // packed runs a sweep on a model made of blocks. Base and source of each pair run once, clean; what a cell changes, a segment, is computed
 // from the block where it enters on, many segments of any layers, positions and pairs side by side. One compiled block serves all of a
 // kind: layers, positions, heads and weights are its inputs. Three programs do it all: the embedding, the block, and the finish, which is the
-// last block where the metric reads, the head and the metric.
+// last block where the metric reads, the head and the metric. Where so much is computed that it pays, clean runs have programs of their
+// own, so that chunks of segments may be larger, and no wider than their rows are full.
 type packed struct {
 	*job
 	layout
@@ -30,12 +31,18 @@ type packed struct {
 	above    []interv.Component // and above
 	homes    []*home
 	recorded []interv.Component // components inside of blocks that slots read in clean runs
-	embed    *programs.Program
-	block    map[int]*programs.Program // by kind
+	ofClean  pieces
+	ofChunks pieces
 	finish   *programs.Program
-	stream   shapes.Shape               // [rows, columns, d]
+	stream   shapes.Shape               // of one column
 	nothing  map[[3]int]*tensors.Tensor // indices of one number
 	zero     map[string]*tensors.Tensor
+}
+
+// pieces are programs for rows and columns of one shape.
+type pieces struct {
+	embed *programs.Program         // nil where nothing is embedded
+	block map[int]*programs.Program // by kind
 }
 
 // home is where a slot acts in a program. One on what a block returns acts on what the next one reads, so that the block itself need not be
@@ -81,7 +88,7 @@ func newPacked(j *job) (*packed, string, error) {
 	if why != "" {
 		return nil, why, nil
 	}
-	p := &packed{job: j, blocks: blocks, block: map[int]*programs.Program{}, nothing: map[[3]int]*tensors.Tensor{}, zero: map[string]*tensors.Tensor{}}
+	p := &packed{job: j, blocks: blocks, nothing: map[[3]int]*tensors.Tensor{}, zero: map[string]*tensors.Tensor{}}
 	p.input, p.output = blocks.Stream()
 	if err := p.announced(); err != nil {
 		return nil, "", err
@@ -111,22 +118,25 @@ func newPacked(j *job) (*packed, string, error) {
 		}
 		return 1
 	})
-	perPair := 1
-	if j.hasSources {
-		perPair = 2
-	}
 	p.costs = p.measure()
-	segments := p.segments()
 	p.changes = map[item]bool{}
-	for _, s := range segments {
+	for _, s := range p.segments() {
 		p.changes[item{s.cell, s.pair}] = true
 	}
-	var ok bool
-	p.layout, ok = choose(segments, j.extent.Batch, perPair, j.extent.Positions, p.costs, func(l layout) bool { return j.fits(p.bytes(l)) })
-	if !ok {
+	if !p.layOut() {
 		return nil, "", j.tooSmall(p.bytes(p.layout))
 	}
 	return p, "", nil
+}
+
+// layOut chooses the layout, or, where none fits, the smallest.
+func (p *packed) layOut() (fits bool) {
+	perPair := 1
+	if p.hasSources {
+		perPair = 2
+	}
+	p.layout, fits = choose(p.segments(), p.extent.Batch, perPair, p.costs, func(l layout) bool { return p.fits(p.bytes(l)) })
+	return fits
 }
 
 // readsRun tells whether the slot reads a clean run.
@@ -148,13 +158,17 @@ func (p *packed) announced() error {
 	})
 }
 
+// whileCompiling is about how many multiplications a CPU could do in the time that an embedding and a block take to compile.
+const whileCompiling = 2.5e10
+
 // measure is what things cost, by multiplications.
 func (p *packed) measure() costs {
 	block := estimate.Multiplications(p.model.Weights(), p.blocks.BlockWeights(p.blocks.Blocks()-1))
 	keys, values := p.blocks.KeyShapes(0, 1, 1)
 	d := float64(p.stream.Dim(-1))
 	before := float64(keys.Size()+values.Size()) * d / block
-	return costs{multiplications: block, blocks: p.blocks.Blocks(), keys: min(1, before), read: max(0, 1-before) + d*float64(p.logits())/block, overhead: 32}
+	return costs{multiplications: block, positions: p.extent.Positions, blocks: p.blocks.Blocks(), keys: min(1, before),
+		read: max(0, 1-before) + d*float64(p.logits())/block, overhead: 32, programs: whileCompiling / block}
 }
 
 // logits is how many logits of a run are computed.
@@ -176,6 +190,11 @@ func (p *packed) enters(patch patch) int {
 	return patch.layer
 }
 
+// topmost tells whether a patch is of what the last block returns, where no position is read by another.
+func (p *packed) topmost(patch patch) bool {
+	return patch.component == p.output && patch.layer == p.blocks.Blocks()-1
+}
+
 // segments are what all cells change in all pairs. A cell that changes nothing before the column that is read has none in that pair.
 func (p *packed) segments() []segment {
 	var list []segment
@@ -184,7 +203,7 @@ func (p *packed) segments() []segment {
 			s := segment{cell: cell, pair: pair, first: p.extent.Positions, last: p.job.reads[pair], entry: p.blocks.Blocks()}
 			for _, patch := range patches {
 				for _, position := range patch.base[pair] {
-					if position <= s.last {
+					if position == s.last || position < s.last && !p.topmost(patch) {
 						s.first, s.entry = min(s.first, position), min(s.entry, p.enters(patch))
 					}
 				}
@@ -220,30 +239,61 @@ func (p *packed) columnsOf(b *programs.Builder, rows, columns int) interv.Column
 }
 
 // compile builds all programs and starts to compile them side by side. What is wrong with one is known before anything runs.
-func (p *packed) compile() (err error) {
-	p.stream = shapes.Make(p.stream.DType, p.rows, p.columns, p.stream.Dim(-1))
-	for block := range p.blocks.Blocks() {
-		if kind := p.blocks.Kind(block); p.block[kind] == nil && err == nil {
-			p.block[kind], err = programs.Compile(p.backend, fmt.Sprintf("block %d", kind), func(b *programs.Builder) []*Node { return p.buildBlock(b, kind) })
+func (p *packed) compile() error {
+	p.ofClean, p.ofChunks = pieces{block: map[int]*programs.Program{}}, pieces{block: map[int]*programs.Program{}}
+	alike := p.alike(p.extent.Positions)
+	var err error
+	compile := func(to **programs.Program, name string, add func(b *programs.Builder) []*Node) {
+		if err == nil {
+			*to, err = programs.Compile(p.backend, name, add)
 		}
 	}
-	if err == nil {
-		p.finish, err = programs.Compile(p.backend, "finish", p.buildFinish)
+	if alike {
+		compile(&p.ofClean.embed, "embedding", p.buildEmbedding)
+	} else {
+		compile(&p.ofClean.embed, "embedding of clean runs", p.buildCleanEmbedding)
+		if p.embedsChunks() {
+			compile(&p.ofChunks.embed, "embedding", p.buildEmbedding)
+		}
 	}
-	if err == nil {
-		p.embed, err = programs.Compile(p.backend, "embedding", p.buildEmbedding)
+	for block := range p.blocks.Blocks() {
+		kind := p.blocks.Kind(block)
+		if p.ofClean.block[kind] != nil {
+			continue
+		}
+		var clean, chunks *programs.Program
+		if !alike {
+			compile(&clean, fmt.Sprintf("block %d of clean runs", kind), func(b *programs.Builder) []*Node { return p.buildCleanBlock(b, kind) })
+		}
+		compile(&chunks, fmt.Sprintf("block %d", kind), func(b *programs.Builder) []*Node { return p.buildBlock(b, kind) })
+		if p.ofClean.block[kind], p.ofChunks.block[kind] = clean, chunks; alike {
+			p.ofClean.block[kind] = chunks
+		}
 	}
+	if alike {
+		p.ofChunks.embed = p.ofClean.embed
+	}
+	compile(&p.finish, "finish", p.buildFinish)
 	if err != nil {
 		p.finalize()
 	}
 	return err
 }
 
+// embedsChunks tells whether any cell changes something below all blocks.
+func (p *packed) embedsChunks() bool {
+	return slices.ContainsFunc(p.chunks, func(list []chunk) bool {
+		return slices.ContainsFunc(list, func(c chunk) bool { return c.entry() < 0 })
+	})
+}
+
 // programs are those that have been built.
 func (p *packed) programs() (list []*programs.Program) {
-	for _, q := range append(slices.Collect(maps.Values(p.block)), p.finish, p.embed) {
-		if q != nil {
-			list = append(list, q)
+	for _, of := range []pieces{p.ofClean, p.ofChunks, {embed: p.finish}} {
+		for _, q := range append(slices.Collect(maps.Values(of.block)), of.embed) {
+			if q != nil && !slices.Contains(list, q) {
+				list = append(list, q)
+			}
 		}
 	}
 	return list
@@ -254,7 +304,7 @@ func (p *packed) finalize() {
 	for _, q := range p.programs() {
 		q.Finalize()
 	}
-	p.embed, p.block, p.finish = nil, map[int]*programs.Program{}, nil
+	p.ofClean, p.ofChunks, p.finish = pieces{}, pieces{}, nil
 }
 
 // flops are the operations that a sweep cannot do without: products with the weights of blocks, in clean runs and segments, the last block's

@@ -75,6 +75,7 @@ func (p *packed) zeros(shape shapes.Shape) *tensors.Tensor {
 
 // plan is the indices of one chunk.
 type plan struct {
+	pieces
 	columns programs.Feed  // what says where columns are, and the inputs
 	enter   map[int][]int  // of blocks that columns enter at
 	hits    map[site][]int // of homes, in blocks
@@ -93,12 +94,15 @@ type site struct {
 // arrange makes the indices of a chunk. Rows that hold nothing are like the first.
 func (p *packed) arrange(c *clean, rows chunk) *plan {
 	count, n := p.rows, p.layout.columns
-	a := &plan{enter: map[int][]int{}, hits: map[site][]int{}, chosen: map[site][]int{},
+	a := &plan{pieces: p.ofChunks, enter: map[int][]int{}, hits: map[site][]int{}, chosen: map[site][]int{},
 		reads: make([]int, count*p.layout.reads), pairs: slices.Repeat([]int{c.pairs[0]}, count*p.layout.reads), rows: slices.Repeat([]int{c.pairs[0]}, count)}
-	column, segments, start := make([]int, count*n), make([]int, count*n), make([]int, count*n)
+	column, segments, start, bases, sources := make([]int, count*n), make([]int, count*n), make([]int, count*n), make([]int, count), count
 	for r, row := range rows {
 		a.rows[r] = row.pair
-		base := slices.Index(c.pairs, row.pair)
+		bases[r] = slices.Index(c.pairs, row.pair)
+		if row.source {
+			bases[r], sources = bases[r]+len(c.pairs), min(sources, r)
+		}
 		for i := range n {
 			segments[r*n+i] = -1
 		}
@@ -110,18 +114,20 @@ func (p *packed) arrange(c *clean, rows chunk) *plan {
 					if a.enter[s.entry] == nil {
 						a.enter[s.entry] = slices.Repeat([]int{-1}, count*n)
 					}
-					a.enter[s.entry][at] = base*n + s.first + i
+					a.enter[s.entry][at] = bases[r]*p.extent.Positions + s.first + i
 				}
 			}
 			a.reads[r*p.layout.reads+k] = s.at + s.length() - 1
 			a.pairs[r*p.layout.reads+k] = row.pair
-			for _, patch := range p.patches[s.cell] {
-				p.hit(a, c, patch, s, r)
+			if s.cell >= 0 {
+				for _, patch := range p.patches[s.cell] {
+					p.hit(a, c, patch, s, r)
+				}
 			}
 		}
 	}
-	a.columns = p.place(a.rows, column, segments, start, count)
-	a.columns["base"] = programs.Int32s(p.rowsOf(c, a.rows), count)
+	a.columns = p.place(a.rows, column, segments, start, sources)
+	a.columns["base"] = programs.Int32s(bases, count)
 	if rows.entry() < 0 {
 		p.inputsAt(a.columns, a.rows, column, count)
 	}
@@ -153,13 +159,13 @@ func (p *packed) hit(a *plan, c *clean, patch patch, s placed, r int) {
 		run += len(c.pairs)
 	}
 	for _, u := range patch.units(s.pair) {
-		if u.position > s.last {
-			continue
+		if u.position < s.first || u.position > s.last {
+			continue // nothing that is read depends on it
 		}
 		at := s.at + u.position - s.first
 		row := u.row
 		if patch.readsRun() {
-			row = (run*heads+u.head)*n + u.read
+			row = (run*heads+u.head)*p.extent.Positions + u.read
 		}
 		a.hits[where][(r*heads+u.head)*n+at] = row
 		if p.selects(patch.slot) {
@@ -173,8 +179,9 @@ func (p *packed) hit(a *plan, c *clean, patch patch, s placed, r int) {
 
 // place feeds where columns are: rows of pairs, those from so many on of sources.
 func (p *packed) place(pairs, column, segments, start []int, sources int) programs.Feed {
-	count, n := p.rows, p.layout.columns
-	position, real, length := make([]int, count*n), make([]int, count*n), make([]int, count)
+	count, n := len(pairs), p.extent.Positions
+	columns := len(column) / count
+	position, real, length := make([]int, len(column)), make([]int, count*n), make([]int, count)
 	for r, pair := range pairs {
 		from, to := p.extent.Real(pair)
 		ids := p.Base[interv.PositionIDs]
@@ -186,15 +193,15 @@ func (p *packed) place(pairs, column, segments, start []int, sources int) progra
 			list := ints(ids)
 			of = func(column int) int { return list[pair*n+column] }
 		}
-		for i := range n {
-			position[r*n+i] = of(column[r*n+i])
-			if i >= from && i < to {
-				real[r*n+i], length[r] = 1, max(length[r], of(i)+1)
-			}
+		for i := range columns {
+			position[r*columns+i] = of(column[r*columns+i])
+		}
+		for i := from; i < to; i++ {
+			real[r*n+i], length[r] = 1, max(length[r], of(i)+1)
 		}
 	}
-	return programs.Feed{"column": programs.Int32s(column, count, n), "position": programs.Int32s(position, count, n), "segment": programs.Int32s(segments, count, n),
-		"start": programs.Int32s(start, count, n), "real": programs.Int32s(real, count, n), "length": programs.Int32s(length, count, 1)}
+	return programs.Feed{"column": programs.Int32s(column, count, columns), "position": programs.Int32s(position, count, columns),
+		"segment": programs.Int32s(segments, count, columns), "start": programs.Int32s(start, count, columns), "real": programs.Int32s(real, count, n), "length": programs.Int32s(length, count, 1)}
 }
 
 // rowsOf are the rows of the clean runs of pairs.
@@ -208,27 +215,27 @@ func (p *packed) rowsOf(c *clean, pairs []int) []int {
 
 // inputsAt are those of the model, at columns of pairs; source for the sources of the rows from so many on.
 func (p *packed) inputsAt(f programs.Feed, pairs, column []int, sources int) {
-	n := p.layout.columns
+	n, columns := p.extent.Positions, len(column)/len(pairs)
 	for name, t := range p.Base {
 		if name == interv.AttentionMask || name == interv.PositionIDs {
 			continue
 		}
-		dimensions := append([]int{p.rows, n}, t.Shape().Dimensions[2:]...)
+		dimensions := append([]int{len(pairs), columns}, t.Shape().Dimensions[2:]...)
 		out := tensors.FromShape(shapes.Make(t.DType(), dimensions...))
 		size := int(t.ByteSize()) / (p.extent.Batch * n)
 		copyAt := func(rows []int, t *tensors.Tensor) {
 			host.Bytes(t, out, func(from, to []byte) {
 				for _, r := range rows {
-					for i := range n {
-						at := (pairs[r]*n + column[r*n+i]) * size
-						copy(to[(r*n+i)*size:(r*n+i+1)*size], from[at:at+size])
+					for i := range columns {
+						at := (pairs[r]*n + column[r*columns+i]) * size
+						copy(to[(r*columns+i)*size:(r*columns+i+1)*size], from[at:at+size])
 					}
 				}
 			})
 		}
-		copyAt(interv.Range(0, min(sources, p.rows)), t)
-		if sources < p.rows {
-			copyAt(interv.Range(sources, p.rows), p.Source[name])
+		copyAt(interv.Range(0, min(sources, len(pairs))), t)
+		if sources < len(pairs) {
+			copyAt(interv.Range(sources, len(pairs)), p.Source[name])
 		}
 		f["input "+name] = out
 	}

@@ -23,7 +23,8 @@
 //
 // A model that is made of blocks ([interv.Blocks]) runs base and source once. What a cell changes is computed from its block and its first
 // position on alone, many such segments of any layers, positions and pairs packed side by side, in three programs: the embedding, a block
-// (one more for each further kind of block), and the finish. Other models, and interventions that may compute one unit from others, run as
-// batches whose rows are patched at places of their own, in two programs. The numbers are the same but for rounding. [Sweep.Plan] says
-// beforehand which way is taken, why, and what it costs.
+// (one more for each further kind of block), and the finish. Large sweeps have an embedding and blocks for clean runs besides, so that
+// segments may have a shape that suits them. Other models, and interventions that may compute one unit from others, run as batches whose rows
+// are patched at places of their own, in two programs. The numbers are the same but for rounding. [Sweep.Plan] says beforehand which way is
+// taken, why, and what it costs.
 package sweep

@@ -68,9 +68,17 @@ func (p *packed) explain(w *strings.Builder) {
 	}
 	fmt.Fprintf(w, "packed: what cells change, %s, in %s of %d × %s with %s a row\n",
 		plural.Of(len(p.changes), "segment"), plural.Of(chunks, "chunk"), p.rows, plural.Of(p.layout.columns, "column"), plural.Of(p.layout.reads, "read"))
-	fmt.Fprintf(w, "%d programs: the embedding, %d of a block, the finish; blocks run %s, the finish %s\n", 2+len(kinds), len(kinds),
+	count, own := 2+len(kinds), ""
+	if !p.alike(p.extent.Positions) {
+		count += len(kinds)
+		own = fmt.Sprintf(", %d of a block of clean runs of %d × %s", len(kinds), p.layout.clean, plural.Of(p.extent.Positions, "column"))
+		if p.embedsChunks() {
+			count++
+		}
+	}
+	fmt.Fprintf(w, "%d programs: the embedding, %d of a block%s, the finish; blocks run %s, the finish %s\n", count, len(kinds), own,
 		plural.Of(blocks, "time"), plural.Of(chunks+len(p.groups), "time"))
-	needed, done := p.flops(), 2*p.costs.multiplications*(p.layout.cost(p.costs))
+	needed, done := p.flops(), 2*p.costs.multiplications*p.work(p.costs)
 	fmt.Fprintf(w, "%.3g operations needed, %.3g done\n", needed, done)
 	p.explainMemory(w, p.bytes(p.layout))
 	if rate := rateOf(p.backend.Name()); rate > 0 {

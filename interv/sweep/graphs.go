@@ -134,9 +134,18 @@ func (j *job) masks(s *slot) [][]int {
 }
 
 func (p *packed) buildEmbedding(b *programs.Builder) []*Node {
-	columns := p.columnsOf(b, p.rows, p.columns)
-	e := p.editor(b, p.homesOf(true, false), columns)
-	x := p.blocks.Embed(p.outer(b), p.packedInputs(b, p.rows, p.columns), columns, e.tap())
+	return p.embedding(b, p.rows, p.columns, p.homesOf(true, false))
+}
+
+// buildCleanEmbedding is buildEmbedding for clean runs alone.
+func (p *packed) buildCleanEmbedding(b *programs.Builder) []*Node {
+	return p.embedding(b, p.layout.clean, p.extent.Positions, nil)
+}
+
+func (p *packed) embedding(b *programs.Builder, rows, count int, homes []*home) []*Node {
+	columns := p.columnsOf(b, rows, count)
+	e := p.editor(b, homes, columns)
+	x := p.blocks.Embed(p.outer(b), p.packedInputs(b, rows, count), columns, e.tap())
 	results := []*Node{x}
 	for _, c := range p.embedded {
 		results = append(results, e.written[c])
@@ -147,24 +156,40 @@ func (p *packed) buildEmbedding(b *programs.Builder) []*Node {
 // enter adds the inputs of a block: its weights, and the stream that it reads, where some columns enter from the clean run.
 func (p *packed) enter(b *programs.Builder, kind int) (weights interv.Nodes, x *Node, c interv.Columns) {
 	weights = b.Inputs("weight", p.blocks.BlockWeights(kind), p.model.Weights().Shape)
-	x = b.Input("stream", p.stream)
-	clean := Reshape(b.Input("clean", p.stream), -1, p.stream.Dim(-1))
+	x = b.Input("stream", p.streamOf(p.rows, p.columns))
+	clean := Reshape(b.Input("clean", p.streamOf(p.layout.clean, p.extent.Positions)), -1, p.stream.Dim(-1))
 	enter := b.Index("enter", p.rows, p.columns)
 	c = p.columnsOf(b, p.rows, p.columns)
 	x = Where(GreaterOrEqual(enter, ScalarZero(b.Graph, dtypes.Int32)), Gather(clean, ExpandDims(MaxScalar(enter, 0), -1)), x)
 
-	keys, values := p.blocks.KeyShapes(kind, p.rows, p.columns)
+	keys, values := p.blocks.KeyShapes(kind, p.layout.clean, p.extent.Positions)
 	base := ExpandDims(b.Index("base", p.rows), -1)
 	c.Keys, c.Values = Gather(b.Input("keys", keys), base), Gather(b.Input("values", values), base)
-	real := b.Index("real", p.rows, p.columns)
+	real := b.Index("real", p.rows, p.extent.Positions)
 	c.Real = GreaterThan(real, ScalarZero(b.Graph, dtypes.Int32))
 	return weights, x, c
+}
+
+// streamOf is the shape of the stream of so many rows and columns.
+func (p *packed) streamOf(rows, columns int) shapes.Shape {
+	return shapes.Make(p.stream.DType, rows, columns, p.stream.Dim(-1))
 }
 
 // buildBlock returns the stream above, keys and values, and what is recorded.
 func (p *packed) buildBlock(b *programs.Builder, kind int) []*Node {
 	weights, x, c := p.enter(b, kind)
-	e := p.editor(b, p.homesOf(false, false), c)
+	return p.blockOf(b, kind, weights, x, c, p.editor(b, p.homesOf(false, false), c))
+}
+
+// buildCleanBlock is buildBlock for clean runs alone: there is no base, and nothing is edited.
+func (p *packed) buildCleanBlock(b *programs.Builder, kind int) []*Node {
+	weights := b.Inputs("weight", p.blocks.BlockWeights(kind), p.model.Weights().Shape)
+	x := b.Input("stream", p.streamOf(p.layout.clean, p.extent.Positions))
+	c := p.columnsOf(b, p.layout.clean, p.extent.Positions)
+	return p.blockOf(b, kind, weights, x, c, p.editor(b, nil, c))
+}
+
+func (p *packed) blockOf(b *programs.Builder, kind int, weights interv.Nodes, x *Node, c interv.Columns, e *editor) []*Node {
 	above, keys, values := p.blocks.Block(weights, kind, x, c, e.tap())
 	results := []*Node{above, keys, values}
 	for _, component := range p.recorded {
@@ -179,7 +204,10 @@ func (p *packed) buildBlock(b *programs.Builder, kind int) []*Node {
 
 // readShape is the shape of what a slot reads of the clean runs.
 func (p *packed) readShape(s *slot) shapes.Shape {
-	return shapes.Make(p.stream.DType, append(p.grid(s.sites.Heads), s.sites.Width)...)
+	if s.sites.Heads > 0 {
+		return shapes.Make(p.stream.DType, p.layout.clean, s.sites.Heads, p.extent.Positions, s.sites.Width)
+	}
+	return shapes.Make(p.stream.DType, p.layout.clean, p.extent.Positions, s.sites.Width)
 }
 
 // logitsShape is the shape of the logits that are read in a chunk.

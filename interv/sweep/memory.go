@@ -60,8 +60,8 @@ func (j *job) tooSmall(needed int) error {
 
 // bytes is about how much memory a layout takes besides weights: the clean runs of a group and one block of a chunk.
 func (p *packed) bytes(l layout) int {
-	columns := l.rows * l.columns
-	keys, values := p.blocks.KeyShapes(0, l.rows, l.columns)
+	columns := l.clean * p.extent.Positions
+	keys, values := p.blocks.KeyShapes(0, l.clean, p.extent.Positions)
 	kept := (p.blocks.Blocks() + 1) * columns * p.stream.Dim(-1)
 	kept += p.blocks.Blocks() * (keys.Size() + values.Size())
 	for _, c := range p.recorded {
@@ -72,7 +72,7 @@ func (p *packed) bytes(l layout) int {
 			}
 		}
 	}
-	return p.stream.DType.Size() * (kept + estimate.OfBlock(p.model.Catalogue(), columns, l.columns) + l.rows*l.reads*p.logits())
+	return p.stream.DType.Size() * (kept + estimate.OfBlock(p.model.Catalogue(), max(columns, l.rows*l.columns), p.extent.Positions) + l.rows*l.reads*p.logits())
 }
 
 // bytes is about how much memory a run of a batch takes besides weights: one block, what is read of other runs, and the logits.

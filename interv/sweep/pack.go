@@ -3,6 +3,8 @@ package sweep
 import (
 	"cmp"
 	"slices"
+
+	"github.com/govene/govene/interv"
 )
 
 // segment is the part of a pair's sequence that a cell changes: its columns from the first that is patched to the one that is read, in the
@@ -18,6 +20,7 @@ func (s segment) length() int { return s.last - s.first + 1 }
 // packedRow is a row of columns that hold segments of one pair.
 type packedRow struct {
 	pair, entry int
+	source      bool // it continues the pair's source in place of its base
 	used        int
 	segments    []placed
 }
@@ -63,13 +66,17 @@ func pack(segments []segment, columns, most int) []*packedRow {
 	return rows
 }
 
-// layout is how a packed sweep is cut: chunks of rows × columns, with so many reads in each row, and pairs in groups whose clean runs are
-// one chunk.
+// layout is how a packed sweep is cut: pairs in groups, whose clean runs are rows of whole sequences, and what cells change in chunks of
+// rows × columns, with so many reads in each row.
 type layout struct {
+	clean                int // rows of a group's clean runs
 	rows, columns, reads int
 	groups               [][]int // pairs
 	chunks               [][]chunk
 }
+
+// alike tells whether chunks have the shape of clean runs, so that the same programs serve both.
+func (l layout) alike(positions int) bool { return l.rows == l.clean && l.columns == positions }
 
 // chunk is rows that are run together.
 type chunk []*packedRow
@@ -81,49 +88,64 @@ func (c chunk) entry() int { return c[0].entry }
 type costs struct {
 	multiplications float64 // that the unit is
 
-	blocks   int
-	keys     float64 // of the last block, for a column that is not read
-	read     float64 // of the last block and the head, for a column that is read
-	overhead float64 // of a call
+	positions int // of a clean run
+	blocks    int
+	keys      float64 // of the last block, for a column that is not read
+	read      float64 // of the last block and the head, for a column that is read
+	overhead  float64 // of a call
+	programs  float64 // of those for clean runs alone: to compile them
 }
 
-// cut makes the layout of a number of rows and reads.
-func cut(segments []segment, pairs, perPair, rows, columns, reads int) layout {
-	l := layout{rows: rows, columns: columns, reads: reads}
-	perGroup := rows / perPair
-	for first := 0; first < pairs; first += perGroup {
-		group := make([]int, 0, perGroup)
-		for pair := first; pair < min(first+perGroup, pairs); pair++ {
-			group = append(group, pair)
-		}
-		var of []segment
-		for _, s := range segments {
-			if s.pair >= first && s.pair < first+perGroup {
-				of = append(of, s)
-			}
-		}
-		var chunks []chunk
-		for part := range slices.Chunk(pack(of, columns, reads), rows) {
-			chunks = append(chunks, part)
-		}
-		l.groups, l.chunks = append(l.groups, group), append(l.chunks, chunks)
-	}
-	return l
-}
-
-// cost is what a layout takes.
+// cost is what a layout takes, programs included.
 func (l layout) cost(c costs) float64 {
-	tokens := float64(l.rows * l.columns)
-	block := tokens + c.overhead
-	finish := c.keys*tokens + c.read*float64(l.rows*l.reads) + c.overhead
+	if l.alike(c.positions) {
+		return l.work(c)
+	}
+	return c.programs + l.work(c)
+}
+
+// work is what running a layout takes.
+func (l layout) work(c costs) float64 {
+	columns := float64(l.rows * l.columns)
+	block := columns + c.overhead
+	finish := c.keys*columns + c.read*float64(l.rows*l.reads) + c.overhead
 	total := 0.0
 	for _, chunks := range l.chunks {
-		total += float64(c.blocks)*block + finish // the clean runs
+		total += float64(c.blocks)*(float64(l.clean*c.positions)+c.overhead) + finish // the clean runs
 		for _, chunk := range chunks {
 			total += float64(c.blocks-1-max(0, chunk.entry()))*block + finish
 		}
 	}
 	return total
+}
+
+// groups puts pairs into groups of so many, each with its segments packed.
+func groups(segments []segment, pairs, perGroup, columns, reads int) (of [][]int, packed [][]*packedRow) {
+	for first := 0; first < pairs; first += perGroup {
+		within := slices.DeleteFunc(slices.Clone(segments), func(s segment) bool { return s.pair < first || s.pair >= first+perGroup })
+		of, packed = append(of, interv.Range(first, min(first+perGroup, pairs))), append(packed, pack(within, columns, reads))
+	}
+	return of, packed
+}
+
+// cut cuts packed rows into chunks of so many, no wider than the fullest row if narrow.
+func (l layout) cut(packed [][]*packedRow, narrow bool) layout {
+	l.chunks = nil
+	fullest := 1
+	for _, rows := range packed {
+		var chunks []chunk
+		for part := range slices.Chunk(rows, l.rows) {
+			chunks = append(chunks, part)
+		}
+		l.chunks = append(l.chunks, chunks)
+		for _, row := range rows {
+			fullest = max(fullest, row.used)
+		}
+	}
+	if narrow {
+		l.columns, l.reads = fullest, min(l.reads, fullest)
+	}
+	return l
 }
 
 // A chunk has at most so many columns, unless a pair alone has more, and so many reads.
@@ -133,27 +155,39 @@ const (
 )
 
 // choose finds the layout that costs least among those that fit; there is none if not even the smallest does, which then is what it returns.
-func choose(segments []segment, pairs, perPair, columns int, c costs, fits func(layout) bool) (best layout, ok bool) {
+func choose(segments []segment, pairs, perPair int, c costs, fits func(layout) bool) (best layout, ok bool) {
 	counts := []int{pairs * perPair}
-	for rows := perPair; rows <= max(perPair, mostColumns/columns); rows *= 2 {
-		counts = append(counts, rows)
+	for clean := perPair; clean <= max(perPair, mostColumns/c.positions); clean *= 2 {
+		counts = append(counts, clean)
 	}
-	if counts[0] > mostColumns/columns {
+	if counts[0] > mostColumns/c.positions {
 		counts = counts[1:]
 	}
-	least := -1.0
-	for _, rows := range counts {
-		for reads := 1; ; reads = min(2*reads, columns) {
-			if l := cut(segments, pairs, perPair, rows, columns, reads); fits(l) && (least < 0 || l.cost(c) < least) {
-				best, least = l, l.cost(c)
+	var smallest layout
+	try := func(l layout) {
+		if fits(l) && (!ok || l.cost(c) < best.cost(c)) {
+			best, ok = l, true
+		}
+		if size := l.rows * l.columns * l.reads; smallest.rows == 0 || size < smallest.rows*smallest.columns*smallest.reads {
+			smallest = l
+		}
+	}
+	for _, clean := range counts {
+		for reads := 1; ; reads = min(2*reads, c.positions) {
+			l := layout{clean: clean, rows: clean, columns: c.positions, reads: reads}
+			var packed [][]*packedRow
+			l.groups, packed = groups(segments, pairs, clean/perPair, c.positions, reads)
+			try(l.cut(packed, false))
+			for ; l.rows == clean || l.rows*c.positions <= mostColumns && l.rows*reads <= mostReads; l.rows *= 2 {
+				try(l.cut(packed, true))
 			}
-			if reads == columns || 2*rows*reads > mostReads {
+			if reads == c.positions || 2*clean*reads > mostReads {
 				break
 			}
 		}
 	}
-	if least < 0 {
-		return cut(segments, pairs, perPair, perPair, columns, 1), false
+	if !ok {
+		return smallest, false
 	}
 	return best, true
 }

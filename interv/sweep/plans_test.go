@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gomlx/gomlx/core/tensors"
@@ -59,11 +60,11 @@ func padded(random *rand.Rand, vocabulary, positions int, ends [][2]int) interv.
 		interv.AttentionMask: tensors.FromFlatDataAndDimensions(mask, len(ends), positions)}
 }
 
-// both runs a sweep by both plans and wants the same numbers.
+// both runs a sweep by both plans, the packed one with programs for all and with those of clean runs apart, and wants the same numbers.
 func both(t *testing.T, model interv.Model, s Sweep) *Result {
 	t.Helper()
 	results := map[string]*Result{}
-	for _, plan := range []string{"packed", "batched"} {
+	for _, plan := range []string{"packed", "batched", "apart"} {
 		p, err := s.Plan(machine, model)
 		if err != nil {
 			t.Fatal(err)
@@ -71,7 +72,10 @@ func both(t *testing.T, model interv.Model, s Sweep) *Result {
 		if p.packed == nil {
 			t.Fatalf("cannot be packed: %s", p.why)
 		}
-		if plan == "batched" {
+		switch plan {
+		case "apart":
+			apart(t, p)
+		case "batched":
 			p.packed = nil
 			if p.batch, err = newBatched(p.job); err != nil {
 				t.Fatal(err)
@@ -80,14 +84,29 @@ func both(t *testing.T, model interv.Model, s Sweep) *Result {
 		if results[plan], err = p.Run(context.Background()); err != nil {
 			t.Fatalf("%s: %v", plan, err)
 		}
+		if words := fmt.Sprintf("\n%d programs", results[plan].Stats.Programs); p.packed != nil && s.Corrupt == nil && !strings.Contains(p.Explain(), words) {
+			t.Errorf("%s: ran%s, but says %s", plan, words, p.Explain())
+		}
 	}
-	packed, batched := results["packed"], results["batched"]
-	near(t, "base", packed.Base, batched.Base)
-	near(t, "source", packed.Source, batched.Source)
-	for i, cell := range packed.Cells {
-		near(t, fmt.Sprintf("%s at %s heads %v features %v", cell.where(i), cell.Place.String(), cell.Heads, cell.Features), packed.Values[i], batched.Values[i])
+	batched := results["batched"]
+	for _, plan := range []string{"packed", "apart"} {
+		packed := results[plan]
+		near(t, plan+", base", packed.Base, batched.Base)
+		near(t, plan+", source", packed.Source, batched.Source)
+		for i, cell := range packed.Cells {
+			near(t, fmt.Sprintf("%s, %s at %s heads %v features %v", plan, cell.where(i), cell.Place.String(), cell.Heads, cell.Features), packed.Values[i], batched.Values[i])
+		}
 	}
-	return packed
+	return results["packed"]
+}
+
+// apart lays a packed plan out with programs of their own for clean runs, as if these cost nothing and calls as much as a chunk.
+func apart(t *testing.T, p *Plan) {
+	t.Helper()
+	p.packed.costs.programs, p.packed.costs.overhead = -1e12, 1e3
+	if !p.packed.layOut() || p.packed.alike(p.extent.Positions) {
+		t.Errorf("clean runs are not apart: %s", p.Explain())
+	}
 }
 
 func near(t *testing.T, what string, got, wanted []float64) {

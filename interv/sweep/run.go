@@ -242,7 +242,7 @@ func (p *Plan) runPacked(ctx context.Context, out *collector, stats *Stats) erro
 		stats.Compiling += q.Waited
 	}
 	if stats.Running = time.Since(begun) - stats.Compiling; err == nil && out.first == 0 {
-		rates.Store(p.backend.Name(), 2*p.packed.costs.multiplications*p.packed.cost(p.packed.costs)/stats.Running.Seconds())
+		rates.Store(p.backend.Name(), 2*p.packed.costs.multiplications*p.packed.work(p.packed.costs)/stats.Running.Seconds())
 	}
 	return err
 }

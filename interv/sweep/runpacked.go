@@ -101,34 +101,7 @@ func (p *packed) takeClean(pairs []int, values []float64, out *collector) error 
 // clean runs bases and sources of pairs, and measures them.
 func (p *packed) clean(pairs []int) (c *clean, values []float64, err error) {
 	c = &clean{pairs: pairs, embedded: map[interv.Component]*tensors.Tensor{}, recorded: map[interv.Component][]*tensors.Tensor{}}
-	count, n := p.rows, p.layout.columns
-	a := &plan{rows: slices.Repeat([]int{pairs[0]}, count), reads: make([]int, count*p.layout.reads), pairs: slices.Repeat([]int{pairs[0]}, count*p.layout.reads)}
-	column := make([]int, count*n)
-	for i := range column {
-		column[i] = i % n
-	}
-	copy(a.rows, pairs)
-	sources := count
-	if p.hasSources {
-		sources = len(pairs)
-		copy(a.rows[sources:], pairs)
-	}
-	for r, pair := range a.rows {
-		a.pairs[r*p.layout.reads], a.reads[r*p.layout.reads] = pair, p.readsAt(pair)
-	}
-	segments := make([]int, count*n)
-	for r, pair := range a.rows {
-		start, end := p.extent.Real(pair)
-		for i := range n {
-			if i < start || i >= end {
-				segments[r*n+i] = -1 // padding is in no segment, so that nothing sees it
-			}
-		}
-	}
-	a.columns = p.place(a.rows, column, segments, make([]int, count*n), sources)
-	a.columns["base"] = p.filled(0, count)
-	p.inputsAt(a.columns, a.rows, column, sources)
-
+	a := p.arrangeClean(pairs)
 	x, err := p.runEmbedding(c, a, c.embedded)
 	if err != nil {
 		return c, nil, err
@@ -145,13 +118,57 @@ func (p *packed) clean(pairs []int) (c *clean, values []float64, err error) {
 			c.recorded[component] = append(c.recorded[component], results[3+i])
 		}
 	}
-	values, logits, err := p.runFinish(c, a, c.streams[p.blocks.Blocks()-1])
+	a, x = p.arrange(c, p.unchanged(pairs)), p.zeros(p.streamOf(p.rows, p.layout.columns))
+	values, logits, err := p.runFinish(c, a, x)
 	if err == nil && interv.ReadsClean(p.Metric) {
 		c.logits = logits
-		values, logits, err = p.runFinish(c, a, c.streams[p.blocks.Blocks()-1])
+		values, logits, err = p.runFinish(c, a, x)
 		programs.Free(logits)
 	}
 	return c, values, err
+}
+
+// arrangeClean makes the indices of the clean runs of pairs. Rows of none are like the first.
+func (p *packed) arrangeClean(pairs []int) *plan {
+	count, n := p.layout.clean, p.extent.Positions
+	a := &plan{pieces: p.ofClean, rows: slices.Repeat([]int{pairs[0]}, count)}
+	column := make([]int, count*n)
+	for i := range column {
+		column[i] = i % n
+	}
+	copy(a.rows, pairs)
+	sources := count
+	if p.hasSources {
+		sources = len(pairs)
+		copy(a.rows[sources:], pairs)
+	}
+	segments := make([]int, count*n)
+	for r, pair := range a.rows {
+		start, end := p.extent.Real(pair)
+		for i := range n {
+			if i < start || i >= end {
+				segments[r*n+i] = -1 // padding is in no segment, so that nothing sees it
+			}
+		}
+	}
+	a.columns = p.place(a.rows, column, segments, make([]int, count*n), sources)
+	a.columns["base"] = p.filled(0, count)
+	p.inputsAt(a.columns, a.rows, column, sources)
+	return a
+}
+
+// unchanged is a chunk of what is read of clean runs, each in a row of its own: segments that change nothing, in the last block.
+func (p *packed) unchanged(pairs []int) (rows chunk) {
+	for _, source := range []bool{false, true} {
+		for _, pair := range pairs {
+			if source && !p.hasSources {
+				break
+			}
+			read := segment{cell: -1, pair: pair, first: p.readsAt(pair), last: p.readsAt(pair), entry: p.blocks.Blocks() - 1}
+			rows = append(rows, &packedRow{pair: pair, entry: read.entry, source: source, segments: []placed{{read, 0}}})
+		}
+	}
+	return rows
 }
 
 // readsAt is the column that is read in a pair.
@@ -161,7 +178,8 @@ func (p *packed) readsAt(pair int) int { return p.job.reads[pair] }
 func (p *packed) chunk(c *clean, rows chunk) (values []float64, err error) {
 	a := p.arrange(c, rows)
 	entry := rows.entry()
-	x := c.streams[max(0, entry)]
+	x := p.zeros(p.streamOf(p.rows, p.layout.columns)) // all that is computed enters from the clean run
+	none := x
 	if entry < 0 {
 		if x, err = p.runEmbedding(c, a, nil); err != nil {
 			return nil, err
@@ -169,7 +187,7 @@ func (p *packed) chunk(c *clean, rows chunk) (values []float64, err error) {
 		entry = 0
 	}
 	release := func() {
-		if !slices.Contains(c.streams, x) {
+		if x != none {
 			programs.Free(x)
 		}
 	}
@@ -192,7 +210,7 @@ func (p *packed) runEmbedding(c *clean, a *plan, keep map[interv.Component]*tens
 	f := a.columns.With(nil)
 	f.Take("outer", p.blocks.OuterWeights(), p.model.Weights().Tensor)
 	p.feedHomes(f, c, a, p.homesOf(true, false), -1)
-	results, err := p.embed.Run(f)
+	results, err := a.embed.Run(f)
 	if err != nil {
 		return nil, err
 	}
@@ -216,7 +234,7 @@ func (p *packed) feedBlock(c *clean, a *plan, block int, x *tensors.Tensor) prog
 	if block < len(c.keys) {
 		f["keys"], f["values"] = c.keys[block], c.values[block]
 	} else { // the clean run itself, which has no base
-		keys, values := p.blocks.KeyShapes(block, p.rows, p.layout.columns)
+		keys, values := p.blocks.KeyShapes(block, p.layout.clean, p.extent.Positions)
 		f["keys"], f["values"] = p.zeros(keys), p.zeros(values)
 	}
 	return f
@@ -225,7 +243,7 @@ func (p *packed) feedBlock(c *clean, a *plan, block int, x *tensors.Tensor) prog
 func (p *packed) runBlock(c *clean, a *plan, block int, x *tensors.Tensor) ([]*tensors.Tensor, error) {
 	f := p.feedBlock(c, a, block, x)
 	p.feedHomes(f, c, a, p.homesOf(false, false), block)
-	return p.block[p.blocks.Kind(block)].Run(f)
+	return a.block[p.blocks.Kind(block)].Run(f)
 }
 
 // feedHomes feeds what homes do in a block.
