@@ -117,8 +117,8 @@ func (p *packed) arrange(c *clean, rows chunk) *plan {
 					a.enter[s.entry][at] = bases[r]*p.extent.Positions + s.first + i
 				}
 			}
-			a.reads[r*p.layout.reads+k] = s.at + s.length() - 1
-			a.pairs[r*p.layout.reads+k] = row.pair
+			read := r*p.layout.reads + p.readOf(k, s)
+			a.reads[read], a.pairs[read] = s.at+s.length()-1, row.pair
 			if s.cell >= 0 {
 				for _, patch := range p.patches[s.cell] {
 					p.hit(a, c, patch, s, r)

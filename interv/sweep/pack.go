@@ -78,6 +78,14 @@ type layout struct {
 // alike tells whether chunks have the shape of clean runs, so that the same programs serve both.
 func (l layout) alike(positions int) bool { return l.rows == l.clean && l.columns == positions }
 
+// readOf is which of its row's reads that of segment k is: where all columns are read, that of its last column.
+func (l layout) readOf(k int, s placed) int {
+	if l.reads == l.columns {
+		return s.at + s.length() - 1
+	}
+	return k
+}
+
 // chunk is rows that are run together.
 type chunk []*packedRow
 

@@ -60,7 +60,9 @@ func (p *packed) group(ctx context.Context, pairs []int, chunks []chunk, out *co
 		}
 		of := make([]float64, 0, len(values))
 		for r, row := range rows {
-			of = append(of, values[r*p.layout.reads:r*p.layout.reads+len(row.segments)]...)
+			for k, s := range row.segments {
+				of = append(of, values[r*p.layout.reads+p.readOf(k, s)])
+			}
 		}
 		if err := out.take(rows.items(), of); err != nil {
 			return err
