@@ -114,29 +114,33 @@ func (b *batched) run(ctx context.Context, out *collector) error {
 	if err := b.runClean(out); err != nil {
 		return err
 	}
-	var items []item
-	for cell := range b.cells {
-		for pair := range b.extent.Batch {
-			items = append(items, item{cell, pair})
-		}
-	}
-	unit := -1
-	for part := range slices.Chunk(items, b.rows-1) {
+	for unit, items := range b.units() {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		if unit++; !b.Part.has(unit) || out.has(part) {
+		if !b.Part.has(unit) || out.has(items) {
 			continue
 		}
-		values, err := b.call(part)
+		values, err := b.call(items)
 		if err == nil {
-			err = out.take(part, values[:len(part)])
+			err = out.take(items, values[:len(items)])
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// units are what parts take in turn: batches.
+func (b *batched) units() [][]item {
+	var items []item
+	for cell := range b.cells {
+		for pair := range b.extent.Batch {
+			items = append(items, item{cell, pair})
+		}
+	}
+	return slices.Collect(slices.Chunk(items, b.rows-1))
 }
 
 // runClean measures bases and sources.

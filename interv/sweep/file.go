@@ -27,9 +27,10 @@ const fileFormat = "govene sweep 1"
 // resultFile is what a file of results holds.
 type resultFile struct {
 	Format    string     `json:"format"`
-	Digest    string     `json:"digest"`        // of sweep, model and inputs
-	Part      Part       `json:"part,omitzero"` // that the file has; all where it is not there
-	Finished  bool       `json:"finished"`      // whether it has all of that
+	Digest    string     `json:"digest"`          // of sweep, model and inputs
+	Part      Part       `json:"part,omitzero"`   // that the file has; all where it is not there
+	Dealt     string     `json:"dealt,omitempty"` // a digest of the units of work that parts take in turn; none where it has all
+	Finished  bool       `json:"finished"`        // whether it has all of that
 	Metric    string     `json:"metric"`
 	Cells     []Cell     `json:"cells"`
 	Base      []number   `json:"base"`                // [pair]
@@ -115,6 +116,22 @@ func (j *job) digest() (string, error) {
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
+// dealt tells apart how work is dealt out, which is not the same in every version of Govene. A sweep in one part has none.
+func (p *Plan) dealt() string {
+	if p.Part == (Part{}) {
+		return ""
+	}
+	units := p.batch.units
+	if p.packed != nil {
+		units = p.packed.units
+	}
+	sum := sha256.New()
+	for _, items := range units() {
+		fmt.Fprintln(sum, items)
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
 func sortedNames(inputs map[string]*tensors.Tensor) (names []string) {
 	for name := range inputs {
 		names = append(names, name)
@@ -177,6 +194,8 @@ func (c *collector) resume() error {
 		return leftAsItIs(c.path, "digest", file.Digest, c.header.Digest+": that of this sweep, model and inputs, on this backend")
 	case file.Part != c.header.Part:
 		return leftAsItIs(c.path, "part", file.Part.String(), c.header.Part.String())
+	case file.Dealt != c.header.Dealt:
+		return leftAsItIs(c.path, "part", "one of work that another version of Govene dealt out", "another file")
 	case len(file.Values) != len(c.values) || len(file.Base) != len(c.base):
 		return leftAsItIs(c.path, "results", fmt.Sprintf("%d cells of %d pairs", len(file.Values), len(file.Base)), fmt.Sprintf("%d of %d", len(c.values), len(c.base)))
 	}

@@ -60,6 +60,8 @@ func Merge(path string, parts ...string) (*Result, error) {
 			return nil, leftAsItIs(name, "digest", file.Digest, merged.Digest+fmt.Sprintf(", as in %s: they are of different sweeps, models, inputs or backends", parts[0]))
 		case file.Part.Count != merged.Part.Count:
 			return nil, leftAsItIs(name, "part", file.Part.String(), fmt.Sprintf("one of %d, as in %s", merged.Part.Count, parts[0]))
+		case file.Dealt != merged.Dealt:
+			return nil, leftAsItIs(name, "part", "one of work that another version of Govene dealt out than "+parts[0], "parts of one version")
 		case from[file.Part.Index] != "":
 			return nil, leftAsItIs(name, "part", file.Part.String(), "each part once: "+from[file.Part.Index]+" has it, too")
 		case !file.Finished:
@@ -77,7 +79,7 @@ func Merge(path string, parts ...string) (*Result, error) {
 	if missing != nil {
 		return nil, &interv.Error{Axis: "parts", Got: fmt.Sprintf("%d of %d: %v missing", len(parts), merged.Part.Count, missing), Wanted: "all of them"}
 	}
-	merged.Part = Part{}
+	merged.Part, merged.Dealt = Part{}, ""
 	if err := merged.replaces(path); err != nil {
 		return nil, err
 	}

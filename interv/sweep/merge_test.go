@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 
 	"github.com/govene/govene/internal/draw"
@@ -89,6 +90,8 @@ func TestMergeRefuses(t *testing.T) {
 	unfinished := file("unfinished.json", bytes.Replace(second, []byte(`"finished":true`), []byte(`"finished":false`), 1))
 	older := file("older.json", bytes.Replace(second, []byte(fileFormat), []byte("govene sweep 0"), 1))
 	third := file("third.json", bytes.Replace(second, []byte(`"index":2,"count":2`), []byte(`"index":2,"count":3`), 1))
+	dealt := file("dealt.json", regexp.MustCompile(`"dealt":"[0-9a-f]+"`).ReplaceAll(second, []byte(`"dealt":"0"`)))
+	before := file("before.json", regexp.MustCompile(`"dealt":"[0-9a-f]+",`).ReplaceAll(second, nil))
 	whole := filepath.Join(folder, "whole.json")
 	if _, err := Merge(whole, parts...); err != nil {
 		t.Fatal(err)
@@ -107,6 +110,8 @@ func TestMergeRefuses(t *testing.T) {
 		"unfinished": {merged, []string{parts[0], unfinished}, []string{unfinished, "not finished"}},
 		"version":    {merged, []string{parts[0], older}, []string{older, "format", "sweep 0"}},
 		"count":      {merged, []string{parts[0], third}, []string{third, "one of 2"}},
+		"dealt":      {merged, []string{parts[0], dealt}, []string{dealt, "another version"}},
+		"before":     {merged, []string{parts[0], before}, []string{before, "another version"}},
 		"whole":      {merged, []string{whole}, []string{whole, "a part of one"}},
 		"there":      {whole, others, []string{whole, "merged parts"}},
 		"a part":     {parts[0], parts, []string{parts[0], "another file"}},
@@ -118,6 +123,10 @@ func TestMergeRefuses(t *testing.T) {
 			t.Errorf("%s: %s was written", name, c.path)
 		}
 	}
+	again := s
+	again.Layers, again.Part, again.File = nil, Part{2, 2}, dealt
+	_, err := Run(t.Context(), machine, model, again)
+	wanted.Refusal(t, err, dealt, "another version")
 	if _, err := Load(parts[0]); err == nil {
 		t.Error("a part was loaded as a whole")
 	}

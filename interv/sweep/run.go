@@ -34,16 +34,16 @@ type collector struct {
 // saveEvery is how often the file of results is written anew.
 const saveEvery = 2 * time.Second
 
-// start prepares a run of a job: it takes over what its file has.
-func (c *collector) start(j *job) (err error) {
-	c.progress, c.path = j.Progress, j.File
+// start prepares a run of a plan: it takes over what its file has.
+func (c *collector) start(p *Plan) (err error) {
+	c.progress, c.path = p.Progress, p.File
 	if c.path != "" {
 		if status, err := os.Stat(filepath.Dir(c.path)); err != nil || !status.IsDir() {
 			return &interv.Error{Where: c.path, Axis: "folder", Got: "none", Wanted: "one that is there, to keep results in"}
 		}
-		c.header = resultFile{Format: fileFormat, Part: j.Part, Metric: j.Metric.Name(), Cells: j.cells}
-		c.sources = j.measuresSources()
-		if c.header.Digest, err = j.digest(); err == nil {
+		c.header = resultFile{Format: fileFormat, Part: p.Part, Dealt: p.dealt(), Metric: p.Metric.Name(), Cells: p.cells}
+		c.sources = p.measuresSources()
+		if c.header.Digest, err = p.digest(); err == nil {
 			err = c.resume()
 		}
 		if err != nil {
@@ -185,7 +185,7 @@ func rateOf(backend string) float64 {
 // Run runs the plan; see [Run].
 func (p *Plan) Run(ctx context.Context) (*Result, error) {
 	out := newCollector(len(p.cells), p.extent.Batch)
-	if err := out.start(p.job); err != nil {
+	if err := out.start(p); err != nil {
 		return nil, interv.Within("sweep", err)
 	}
 	r := &Result{Cells: p.cells, Values: out.values, Base: out.base, Metric: p.Metric.Name()}

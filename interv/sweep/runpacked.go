@@ -38,6 +38,19 @@ func (p *packed) run(ctx context.Context, out *collector) error {
 	return nil
 }
 
+// units are what parts take in turn: chunks, and groups without any.
+func (p *packed) units() (units [][]item) {
+	for _, chunks := range p.chunks {
+		if len(chunks) == 0 {
+			units = append(units, nil)
+		}
+		for _, rows := range chunks {
+			units = append(units, rows.items())
+		}
+	}
+	return units
+}
+
 func (p *packed) group(ctx context.Context, pairs []int, chunks []chunk, out *collector) error {
 	if err := p.model.Weights().Upload(p.backend); err != nil {
 		return err
