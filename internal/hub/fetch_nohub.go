@@ -47,8 +47,10 @@ func (r *Repo) fetch(name string) (path string, err error) {
 	if path, known := r.cached(name); path != "" || known != nil {
 		return path, known
 	}
-	if text := strings.TrimPrefix(strings.TrimSpace(refusal.String()), "govene fetch: "); text != "" {
+	text, _, _ := strings.Cut(refusal.String(), "\n")
+	if text, fetches := strings.CutPrefix(text, "govene fetch: "); fetches {
 		return "", errors.New(text)
 	}
-	return "", r.unavailable(name, fmt.Errorf("%s: %w", by, err))
+	return "", r.unavailable(name, fmt.Errorf("%s, but %s does not (%v, %q): build both from one checkout (go install ./cmd/govene; lab/setup makes a lab's)",
+		by, program, err, text))
 }

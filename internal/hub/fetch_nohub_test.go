@@ -32,14 +32,19 @@ func build(folder, tags string) error {
 	return command.Run()
 }
 
-// A command that is not there, and one that cannot fetch either, are errors in words.
+// A command that is not there, one that cannot fetch either, and one of before there was fetching, are errors in words.
 func TestNoCommand(t *testing.T) {
 	newServer(t, map[string]string{"config.json": "{}"})
 	folder := t.TempDir()
 	if err := build(folder, "noxla,nohub"); err != nil {
 		t.Fatal(err)
 	}
-	for path, words := range map[string]string{"": "go install ./cmd/govene makes it", folder: "which is itself one"} {
+	older := t.TempDir()
+	const script = "#!/bin/sh\necho 'govene: got command \"fetch\", wanted one of sweep' >&2\nexit 2\n"
+	if err := os.WriteFile(filepath.Join(older, "govene"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for path, words := range map[string]string{"": "go install ./cmd/govene makes it", folder: "which is itself one", older: "build both from one checkout"} {
 		t.Setenv("PATH", path)
 		_, err := open(t, "owner/model", nil).File("config.json")
 		if err == nil || !strings.Contains(err.Error(), words) || strings.Contains(err.Error(), "\n") {

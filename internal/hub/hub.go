@@ -100,6 +100,9 @@ func (r *Repo) String() string {
 // File returns the path of a file in the cache, which it fetches if need be. All files of a Repo are of the same commit. If the
 // model has no file of that name, errors.Is(err, fs.ErrNotExist).
 func (r *Repo) File(name string) (path string, err error) {
+	if _, err := filepath.Localize(name); err != nil || name == "." {
+		return "", fmt.Errorf("%s on the hub: got %q, wanted a file's name in the model's folder", r, name)
+	}
 	path, err = r.cached(name)
 	switch {
 	case path != "" || err != nil:
