@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -428,5 +430,27 @@ func TestFetch(t *testing.T) {
 	}
 	fail(t, failed, "HF_HUB_OFFLINE is set", "fetch", "owner/other")
 	fail(t, failed, "got no vocab.json", "fetch", "owner/model", "vocab.json")
+	fail(t, failed, "wanted a file's name in the model's folder", "fetch", "owner/model", "../../../x")
 	fail(t, misuse, "wanted a folder, or an id", "fetch", "../model", "vocab.json")
+	fail(t, misuse, "wanted a folder, or an id", "fetch", "../model")
+	fail(t, misuse, "which is a folder here", "fetch", snapshot)
+}
+
+// Fetching ends when it is told to, however long the hub takes.
+func TestFetchEnds(t *testing.T) {
+	ctx, end := context.WithCancel(t.Context())
+	defer end()
+	silent := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		end()
+		<-r.Context().Done()
+	}))
+	defer silent.Close()
+	defer silent.CloseClientConnections()
+	t.Setenv("HF_HUB_CACHE", t.TempDir())
+	t.Setenv("HF_HUB_OFFLINE", "")
+	t.Setenv("HF_ENDPOINT", silent.URL)
+	var out, err bytes.Buffer
+	if status := run(ctx, []string{"fetch", "owner/model"}, &out, &err); status != failed || !strings.Contains(err.String(), "context canceled") {
+		t.Errorf("got %d, %s", status, err.String())
+	}
 }
