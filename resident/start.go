@@ -126,6 +126,9 @@ func start(config string, p place.Place) error {
 	if err != nil {
 		return err
 	}
+	if err := fits(engine, config, p); err != nil {
+		return err
+	}
 	said, err := os.OpenFile(p.Log, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
@@ -157,6 +160,17 @@ func start(config string, p place.Place) error {
 		words = log[max(0, len(log)-2000):]
 	}
 	return fmt.Errorf("the engine did not start: %s", strings.TrimSpace(string(words)))
+}
+
+// fits refuses an engine's program of another version, which would listen elsewhere.
+func fits(engine, config string, p place.Place) error {
+	command := exec.Command(engine, "socket", config)
+	command.Env = environment()
+	if socket, err := command.Output(); err == nil && strings.TrimSpace(string(socket)) != p.Socket {
+		return fmt.Errorf("the engine's program %s and this one are of different versions; build both from one checkout (go build ./cmd/%s; lab/setup makes a lab's)",
+			engine, Program)
+	}
+	return nil
 }
 
 // environment is that of this process without what chooses its backend: the engine's is chosen by its configuration.

@@ -33,6 +33,10 @@ func TestMain(m *testing.M) {
 	switch {
 	case len(os.Args) > 1 && os.Args[1] == "serve":
 		err = serveAsProgram(os.Args[len(os.Args)-1])
+	case len(os.Args) > 1 && os.Args[1] == "socket":
+		var socket string
+		socket, err = resident.Place(os.Args[len(os.Args)-1])
+		fmt.Println(socket)
 	case os.Getenv(roleVar) == "client":
 		err = beClient()
 	case os.Getenv(roleVar) == "random":
@@ -274,5 +278,19 @@ func TestForwarded(t *testing.T) {
 	}
 	if n := len(started(t, here)); n != 0 {
 		t.Errorf("%d engines were started, want none", n)
+	}
+}
+
+// A program of another version would listen where nobody looks: it is not started, in words.
+func TestProgramOfAnotherVersion(t *testing.T) {
+	place(t)
+	program := filepath.Join(t.TempDir(), "older")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\n[ $1 = socket ] && echo /elsewhere.sock\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(resident.ProgramVar, program)
+	_, err := resident.New("go:ops_sequential")
+	if err == nil || !strings.Contains(err.Error(), program+" and this one are of different versions; build both from one checkout") {
+		t.Errorf("got %v", err)
 	}
 }
