@@ -68,15 +68,15 @@ func (p *packed) explain(w *strings.Builder) {
 	}
 	fmt.Fprintf(w, "packed: what cells change, %s, in %s of %d × %s with %s a row\n",
 		plural.Of(len(p.changes), "segment"), plural.Of(chunks, "chunk"), p.rows, plural.Of(p.layout.columns, "column"), plural.Of(p.layout.reads, "read"))
-	count, own := 2+len(kinds), ""
+	count, embeddings, own := 2+len(kinds), "the embedding", ""
 	if !p.alike(p.extent.Positions) {
 		count += len(kinds)
 		own = fmt.Sprintf(", %d of a block of clean runs of %d × %s", len(kinds), p.layout.clean, plural.Of(p.extent.Positions, "column"))
 		if p.embedsChunks() {
-			count++
+			count, embeddings = count+1, "2 embeddings"
 		}
 	}
-	fmt.Fprintf(w, "%d programs: the embedding, %d of a block%s, the finish; blocks run %s, the finish %s\n", count, len(kinds), own,
+	fmt.Fprintf(w, "%d programs: %s, %d of a block%s, the finish; blocks run %s, the finish %s\n", count, embeddings, len(kinds), own,
 		plural.Of(blocks, "time"), plural.Of(chunks+len(p.groups), "time"))
 	needed, done := p.flops(), 2*p.costs.multiplications*p.work(p.costs)
 	fmt.Fprintf(w, "%.3g operations needed, %.3g done\n", needed, done)
