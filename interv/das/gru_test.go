@@ -7,6 +7,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/wanted"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/das"
 	"github.com/govene/govene/interv/gru"
@@ -43,6 +44,11 @@ func TestSearchesAtTimeSteps(t *testing.T) {
 		places = places[:1]
 	}
 	s := das.Search{Places: places, Ranks: []int{1}, Steps: 40, Batch: 32, Every: 20, Rate: 0.05}
+	steps++
+	longer := draw(20)
+	longer.BaseLabels, longer.SourceLabels = longer.Labels, [][]int{longer.Labels}
+	_, err := das.Check(t.Context(), engine, model, model, s, das.Samples{Train: train, Held: held, Test: longer})
+	wanted.Refusal(t, err, "test examples", "positions", "as the training examples have")
 	for _, a := range das.MustRun(t.Context(), engine, model, s, train, held).Alignments {
 		got := a.MustMeasure(engine, model, held)
 		if math.Abs(got-a.Accuracy) > 0.026 { // an answer on the edge

@@ -128,6 +128,10 @@ func TestReportsThatCannotBe(t *testing.T) {
 	_, err = das.Check(t.Context(), engine, p.model, interv.Model(p.model), s, data)
 	wanted.Refusal(t, err, "test examples", "labels")
 	data = samples(p)
+	data.Train.Labels = append(slices.Clone(data.Train.Labels), 0)
+	_, err = das.Check(t.Context(), engine, p.model, interv.Model(p.model), s, data)
+	wanted.Refusal(t, err, "training examples", "labels")
+	data = samples(p)
 	direction := das.MustAlong(in(mlp.BlockInput), p.turn[:width])
 	for _, c := range []struct {
 		name   string
