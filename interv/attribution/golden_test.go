@@ -27,6 +27,9 @@ func TestGoldenAttributions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if len(result.Effects) != len(ask.Sites) {
+			t.Fatalf("effects of %d sites, wanted %d", len(result.Effects), len(ask.Sites))
+		}
 		for i, effect := range result.Effects {
 			if effect.Site != ask.Sites[i] {
 				t.Fatalf("effect %d is of %v, wanted %v", i, effect.Site, ask.Sites[i])
