@@ -18,6 +18,7 @@ import (
 type placed struct {
 	settings    *Search
 	place       Place
+	inputs      []string // names
 	positions   int
 	width       int
 	variables   int
@@ -55,6 +56,7 @@ func newPlaced(backend compute.Backend, model interv.Model, s *Search, place Pla
 		p.weights = append(p.weights, model.Weights().Tensor(name))
 	}
 	inputs := slices.Sorted(maps.Keys(train.Base))
+	p.inputs = inputs
 	// collect is what a clean run of a batch has at the place.
 	p.collect, err = NewExec(backend, func(in []*Node) *Node {
 		var seen []*Node // of all positions at once, or step by step
@@ -157,7 +159,7 @@ func nodes(names []string, list []*Node) interv.Nodes {
 // read computes what a clean model has at the place on all examples, in batches, once.
 func (p *placed) read(d Data) (examples, error) {
 	e := examples{count: len(d.Labels)}
-	for _, name := range slices.Sorted(maps.Keys(d.Base)) {
+	for _, name := range p.inputs {
 		e.arguments = append(e.arguments, d.Base[name])
 	}
 	positions, width := p.positions, p.width
@@ -216,9 +218,13 @@ func (p *placed) readKept(d Data) (list []any, err error) {
 
 // run runs a program that takes a batch of inputs on all examples, and hands on what it returns of each. dimensions are those of one example.
 func (p *placed) run(program *Exec, in interv.Inputs, count int, each func(example int, rows [][]float32)) (dimensions [][]int, err error) {
+	names := slices.Sorted(maps.Keys(in))
+	if !slices.Equal(names, p.inputs) {
+		return nil, &interv.Error{Axis: "inputs", Got: fmt.Sprint(names), Wanted: fmt.Sprintf("%v, as the base of the training examples has", p.inputs)}
+	}
 	err = p.batches(count, func(examples []int, real int) error {
 		arguments := slices.Clone(p.weights)
-		for _, name := range slices.Sorted(maps.Keys(in)) {
+		for _, name := range names {
 			arguments = append(arguments, host.Rows(in[name], examples))
 		}
 		out, err := program.Call(arguments...)

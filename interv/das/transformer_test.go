@@ -8,6 +8,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/govene/govene/internal/wanted"
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/das"
 	"github.com/govene/govene/interv/transformer"
@@ -50,6 +51,21 @@ func TestSearchesInALanguageModel(t *testing.T) {
 			t.Errorf("%s: got %.3f of the whole output, wanted the search's %.3f", a.Place, got, a.Accuracy)
 		}
 	}
+}
+
+// Inputs of other names than the training examples' base has are refused, not taken for others.
+func TestInputsOfOtherNames(t *testing.T) {
+	if slow {
+		t.Skip("a clean run is compiled")
+	}
+	model := transformer.MustNew(transformer.MustParseConfig(`{"model_type": "gpt2", "vocab_size": 5, "n_positions": 8, "n_embd": 8, "n_layer": 2, "n_head": 2}`), 1)
+	data := func(source string) das.Data {
+		ids, ones := tensors.FromValue([][]int32{{0, 1, 2}, {2, 1, 0}}), tensors.FromValue([][]int32{{1, 1, 1}, {1, 1, 1}})
+		return das.Data{Base: interv.Inputs{interv.InputIDs: ids, interv.AttentionMask: ones}, Sources: []interv.Inputs{{interv.InputIDs: ids, source: ones}}, Labels: []int{0, 1}}
+	}
+	s := das.Search{Places: []das.Place{{Site: interv.Site{Component: transformer.BlockOutput}, Position: 1}}, Ranks: []int{1}, Steps: 1}
+	_, err := das.Run(t.Context(), engine, model, s, data(interv.AttentionMask), data(interv.PositionIDs))
+	wanted.Refusal(t, err, "inputs", "position_ids", "attention_mask")
 }
 
 // hidden is a model that does not tell that it is made of blocks.
