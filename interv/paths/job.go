@@ -2,6 +2,7 @@ package paths
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/gomlx/compute"
@@ -103,7 +104,7 @@ func (p Paths) check(backend compute.Backend, model interv.Model) (*job, error) 
 	return j, j.keep(catalogue)
 }
 
-// checkPairs wants bases and sources of the same extent.
+// checkPairs wants bases and sources of the same extent and kind.
 func (j *job) checkPairs() error {
 	var err error
 	if j.extent, err = j.model.Check(j.Base); err != nil {
@@ -115,6 +116,11 @@ func (j *job) checkPairs() error {
 	}
 	if err := j.extent.CheckSource(source); err != nil {
 		return err
+	}
+	for name := range j.Base {
+		if name != interv.AttentionMask && name != interv.PositionIDs && j.Source[name] == nil {
+			return &interv.Error{Axis: "source", Got: fmt.Sprintf("inputs %v", slices.Sorted(maps.Keys(j.Source))), Wanted: name + ", as in the base"}
+		}
 	}
 	for pair := range source.Batch {
 		from, to := j.extent.Real(pair)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/backend"
@@ -319,6 +321,11 @@ func TestRefusals(t *testing.T) {
 		}, []string{"pair 1", "1 to 4"}},
 		"no metric":    {func(p *paths.Paths) { p.Metric = nil }, []string{"metric"}},
 		"other source": {func(p *paths.Paths) { p.Source = interv.Inputs{interv.InputIDs: p.Source[interv.InputIDs]} }, []string{"source of pair 1"}},
+		"embeds": {func(p *paths.Paths) {
+			ids := p.Base[interv.InputIDs].Shape()
+			p.Source = interv.Inputs{interv.AttentionMask: p.Source[interv.AttentionMask],
+				interv.InputsEmbeds: tensors.FromShape(shapes.Make(dtypes.Float64, ids.Dim(0), ids.Dim(1), m.Config().Width))}
+		}, []string{"source", "inputs_embeds", "as in the base"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := asked()
