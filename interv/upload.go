@@ -79,7 +79,8 @@ func (w *Weights) bring(backend compute.Backend, name string, released *garbage.
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	t := w.values[name]
-	held := t != nil && t.HasLocal() // by this process: what an engine has read was never here
+	_, reads := backend.(fileReader)
+	held := t != nil && !(reads && w.stored[name] != nil) // by this process: what an engine has read was never here
 	if t == nil {
 		t, err = w.readTo(backend, name)
 		held = err == nil && !t.IsShared()
