@@ -2,11 +2,13 @@ package interv
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -117,6 +119,47 @@ func TestWeightsAreAskedForInParts(t *testing.T) {
 	for i, name := range w.Names() {
 		if got := tensors.MustCopyFlatData[float32](w.Tensor(name)); !slices.Equal(got, []float32{float32(8 * i), float32(8*i + 1)}) {
 			t.Errorf("%s: got %v", name, got)
+		}
+	}
+}
+
+// ends is a backend that reads files itself, some, and then is gone.
+type ends struct {
+	reads
+	gone bool
+}
+
+func (e *ends) FileBuffers(device compute.DeviceNum, list []*stored.Tensor) ([]compute.Buffer, error) {
+	if e.gone = len(e.asked) > 0; e.gone {
+		return nil, errors.New("the engine is gone")
+	}
+	return e.reads.FileBuffers(device, list)
+}
+
+func (e *ends) Gone() bool { return e.gone }
+
+// What a backend had read that was gone before the last weight is read again for another.
+func TestUploadAfterOneThatBrokeOff(t *testing.T) {
+	defer func(before int64) { readAtOnce = before }(readAtOnce)
+	readAtOnce = 16
+	b, err := gobackend.New("ops_sequential")
+	if err != nil {
+		t.Fatal(err)
+	}
+	expected, places := inFile(t, 5)
+	w, err := StoredWeights(expected, places, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Upload(&ends{reads: reads{Backend: b, except: -1}}); err == nil || !strings.Contains(err.Error(), "gone") {
+		t.Fatalf("got %v", err)
+	}
+	if err := w.Upload(b); err != nil { // which reads no files itself
+		t.Fatal(err)
+	}
+	for _, name := range w.Names() {
+		if buffer, err := w.Tensor(name).Buffer(b, 0); err != nil || buffer.Backend() != b {
+			t.Errorf("%s is on the backend that is gone (%v)", name, err)
 		}
 	}
 }

@@ -429,6 +429,10 @@ func TestFetch(t *testing.T) {
 		t.Errorf("got %q, wanted %q", got, want)
 	}
 	fail(t, failed, "HF_HUB_OFFLINE is set", "fetch", "owner/other")
+	if err := os.Remove(filepath.Join(missing, "tokenizer.json")); err != nil {
+		t.Fatal(err)
+	}
+	fail(t, failed, "tokenizer.json", "fetch", "owner/model") // which the model may have
 	fail(t, failed, "got no vocab.json", "fetch", "owner/model", "vocab.json")
 	fail(t, failed, "wanted a file's name in the model's folder", "fetch", "owner/model", "../../../x")
 	fail(t, misuse, "wanted a folder, or an id", "fetch", "../model", "vocab.json")

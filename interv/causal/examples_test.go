@@ -302,6 +302,19 @@ func TestEncodings(t *testing.T) {
 			t.Error("a restricted model has other vectors")
 		}
 	})
+	t.Run("fresh, of inputs with other values in another order", func(t *testing.T) {
+		model := causal.MustNew(causal.Input("A", 1, 2, 3), causal.Input("B", 3, 4, 1), causal.Computed("C", func(a, b int) bool { return a == b }, "A", "B"))
+		examples := model.MustDraw(seeded(), causal.Design{Size: 50, Balance: []string{"C"}, Interventions: [][]string{{"A"}}})
+		base, _, err := causal.Arrays(examples, causal.FreshEmbeddings(1), seeded())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 50 {
+			if run := examples.Example(i).Base; (run["A"] == run["B"]) != (base.Values[2*i] == base.Values[2*i+1]) {
+				t.Fatalf("%v has %v", run, base.Values[2*i:2*i+2])
+			}
+		}
+	})
 	t.Run("fresh", func(t *testing.T) {
 		base, sources, err := causal.Arrays(examples, causal.FreshEmbeddings(2), rand.New(rand.NewPCG(1, 1)))
 		if err != nil {

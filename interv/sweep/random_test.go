@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/gomlx/gomlx/core/tensors"
+
 	"github.com/govene/govene/interv"
 	"github.com/govene/govene/interv/metric"
 	"github.com/govene/govene/interv/transformer"
@@ -43,6 +45,19 @@ func TestPlansAgreeOnRandomSweeps(t *testing.T) {
 	}
 }
 
+// spaced are position ids that grow by one or two.
+func spaced(random *rand.Rand, positions int, ends [][2]int) *tensors.Tensor {
+	var ids []int32
+	for range ends {
+		last := int32(random.IntN(2) - 1)
+		for range positions {
+			last += 1 + int32(random.IntN(2))
+			ids = append(ids, last)
+		}
+	}
+	return tensors.FromFlatDataAndDimensions(ids, len(ends), positions)
+}
+
 // randomSweep draws a sweep of up to four pairs of up to nine positions, of which any number is padding on one side.
 func randomSweep(random *rand.Rand, model *transformer.Model) (s Sweep) {
 	positions, ends := 1+random.IntN(9), make([][2]int, 1+random.IntN(4))
@@ -57,7 +72,14 @@ func randomSweep(random *rand.Rand, model *transformer.Model) (s Sweep) {
 		}
 		shortest = min(shortest, ends[i][1]-ends[i][0])
 	}
-	inputs := func() interv.Inputs { return padded(random, model.Config().Vocabulary, positions, ends) }
+	places := random.IntN(3) == 0 // positions of their own, not the same in bases and sources
+	inputs := func() interv.Inputs {
+		in := padded(random, model.Config().Vocabulary, positions, ends)
+		if places {
+			in[interv.PositionIDs] = spaced(random, positions, ends)
+		}
+		return in
+	}
 	anywhere := func() (places [][]int) { // a column of each pair that is no padding
 		for _, end := range ends {
 			places = append(places, []int{end[0] + random.IntN(end[1]-end[0])})
