@@ -25,9 +25,6 @@ func init() {
 			// XNNPACK keeps weights in an order of its own beside the model's, and makes it anew where one program runs on many blocks: a
 			// call on GPT-2 small is a fourteenth slower without it, a sweep a sixth faster, and memory is less by a third.
 			setFlag("--xla_cpu_use_xnnpack", "false")
-			// LLVM leaves loops of fewer than 16 turns as they are, such as one over a batch of ten, although a vector is eight numbers: the
-			// GRU tutorial's call takes a fifth longer so.
-			setFlag("--xla_backend_extra_options", "-vectorizer-min-trip-count=8")
 		}
 	}
 	load = func(name string) (compute.Backend, error) {

@@ -11,15 +11,12 @@ import (
 
 // XLA on a CPU is told what suits it there, by whatever name it is asked for; what the user has set stays.
 func TestFlagsOfXLA(t *testing.T) {
-	const (
-		vectors = "--xla_backend_extra_options=-vectorizer-min-trip-count=8"
-		onCPU   = "--xla_backend_optimization_level=1 --xla_cpu_use_xnnpack=false " + vectors
-	)
+	const onCPU = "--xla_backend_optimization_level=1 --xla_cpu_use_xnnpack=false"
 	for _, c := range []struct{ name, set, want string }{
 		{"xla:cpu", "", onCPU},
 		{"xla:cpu_v0.83.4,preallocate=true", "", onCPU},
 		{"stablehlo:/cuda/pjrt_c_api_cpu_plugin.so", "", onCPU},
-		{"xla:cpu", "--xla_cpu_use_xnnpack=true", "--xla_cpu_use_xnnpack=true --xla_backend_optimization_level=1 " + vectors},
+		{"xla:cpu", "--xla_cpu_use_xnnpack=true", "--xla_cpu_use_xnnpack=true --xla_backend_optimization_level=1"},
 		{"xla:cuda,tf32=false", "", ""},
 		{"go:ops_sequential", "", ""},
 		{"resident:xla:cpu", "", ""},
