@@ -1,6 +1,7 @@
 """Sweeps on GPT-2 small by one peer, with the calls that its documentation shows: the twin of bench/sweep.
 
     sweep_peers.py hooks|transformer_lens|nnsight|pyvene FOLDER [-sweeps positions8,heads,positions32,attribution,paths] [-out numbers.json]
+                   [-device cuda] [-dtype bfloat16] [-again]
 
 FOLDER has a checkpoint of GPT-2 and questions.json: base and source tokens [pairs][32], right and wrong tokens [pairs]. A number is the
 logit of the right token less that of the wrong one at the last position, for each cell and pair:
@@ -10,7 +11,7 @@ logit of the right token less that of the wrong one at the last position, for ea
     attribution               (source − base) · gradient of the number, of block outputs at each layer and position
     paths                     what one head writes, from the source, given to the queries of one later head and to nothing else
 
-Prints a line of JSON for each sweep: seconds, and the numbers' checksum. Loading the model and importing libraries does not count; runs that
+Prints a line of JSON for each sweep: seconds, with -again of a second one, too, and the numbers' checksum. Loading the model and importing libraries does not count; runs that
 a sweep needs before its first cell, do.
 """
 
@@ -28,26 +29,26 @@ import torch
 LAYERS, HEADS, LENGTH, WIDTH = 12, 12, 32, 768
 EVERY_FOURTH = list(range(3, LENGTH, 4))
 RECEIVER = (LAYERS - 1, 0)  # layer and head whose queries a path ends in
+DEVICE, DTYPE = "cpu", torch.float32
 
 
 class Questions:
     def __init__(self, folder):
         with open(os.path.join(folder, "questions.json")) as file:
             read = json.load(file)
-        self.base, self.source = torch.tensor(read["base"]), torch.tensor(read["source"])
-        self.right, self.wrong = torch.tensor(read["right"]), torch.tensor(read["wrong"])
+        self.base, self.source, self.right, self.wrong = (torch.tensor(read[name], device=DEVICE) for name in ("base", "source", "right", "wrong"))
         self.pairs = len(self.base)
 
     def number(self, logits):
         """The logit difference of each pair at the last position."""
-        last, rows = logits[:, -1], torch.arange(self.pairs)
+        last, rows = logits[:, -1].float(), torch.arange(self.pairs, device=DEVICE)
         return last[rows, self.right] - last[rows, self.wrong]
 
 
 def load(folder):
     from transformers import GPT2LMHeadModel
 
-    return GPT2LMHeadModel.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32).eval().requires_grad_(False)
+    return GPT2LMHeadModel.from_pretrained(folder, attn_implementation="eager", dtype=DTYPE).to(DEVICE).eval().requires_grad_(False)
 
 
 def no_tokenizer():
@@ -193,7 +194,7 @@ class TransformerLens:
         from transformer_lens.model_bridge import TransformerBridge
 
         self.q, model = questions, load(folder)
-        self.model = TransformerBridge.boot_transformers("gpt2", hf_model=model, tokenizer=no_tokenizer(), device="cpu", dtype=torch.float32)
+        self.model = TransformerBridge.boot_transformers("gpt2", hf_model=model, tokenizer=no_tokenizer(), device=DEVICE, dtype=DTYPE)
         self.model.eval()
 
     def patched(self, name, setter, index):
@@ -331,12 +332,17 @@ PEERS = {"hooks": (Hooks, "torch"), "transformer_lens": (TransformerLens, "trans
 
 
 def main():
+    global DEVICE, DTYPE
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("peer", choices=PEERS)
     arguments.add_argument("folder")
     arguments.add_argument("-sweeps", default="positions8,heads,positions32,attribution,paths")
     arguments.add_argument("-out", help="where the numbers go, as JSON")
+    arguments.add_argument("-device", default=DEVICE)
+    arguments.add_argument("-dtype", default="float32")
+    arguments.add_argument("-again", action="store_true", help="time each sweep a second time, too")
     given = arguments.parse_args()
+    DEVICE, DTYPE = given.device, getattr(torch, given.dtype)
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     kind, package = PEERS[given.peer]
     peer = kind(given.folder, Questions(given.folder))
@@ -346,12 +352,15 @@ def main():
         how, *values = calls[name]
         if not hasattr(peer, how):
             continue
-        start = time.perf_counter()
-        result = getattr(peer, how)(*values)
-        seconds = time.perf_counter() - start
+        seconds = []
+        for _ in range(2 if given.again else 1):
+            start = time.perf_counter()
+            result = getattr(peer, how)(*values).cpu()
+            seconds.append(time.perf_counter() - start)
         numbers[name] = result.tolist()
-        print(json.dumps({"library": f"{package} {importlib.metadata.version(package)}", "backend": "pytorch:cpu", "name": name, "cells": len(result),
-                          "total_s": seconds, "mean": result.mean().item()}), flush=True)
+        line = {"library": f"{package} {importlib.metadata.version(package)}", "backend": f"pytorch:{DEVICE}", "name": name, "cells": len(result)}
+        again = {"again_s": seconds[1]} if given.again else {}
+        print(json.dumps(line | {"total_s": seconds[0]} | again | {"mean": result.mean().item()}), flush=True)
     if given.out:
         with open(given.out, "w") as file:
             json.dump(numbers, file)

@@ -79,7 +79,7 @@ type line struct {
 	Programs int     `json:"programs"`
 	Compile  float64 `json:"compile_s"`
 	Total    float64 `json:"total_s"`
-	Again    float64 `json:"again_s,omitempty"` // of a second call, on other inputs
+	Again    float64 `json:"again_s,omitempty"` // of a second run, when all is compiled: of an attribution on other inputs
 	Limit    float64 `json:"limit_s,omitempty"`
 	Rate     float64 `json:"gflops_per_s"`
 }
@@ -91,6 +91,7 @@ type bench struct {
 	model   *transformer.Model
 	backend string
 	explain bool    // in place of running
+	again   bool    // a second time
 	rate    float64 // of the machine's multiplications
 	numbers map[string][][]float64
 }
@@ -99,6 +100,8 @@ func main() {
 	folder := flag.String("folder", "", "of model and questions; made on the fly if empty")
 	write := flag.String("make", "", "writes model and questions into this folder, and ends")
 	only := flag.String("only", "", "sweeps to run, separated by commas; all if empty")
+	precision := flag.String("precision", "float32", "of the model: float32, bfloat16 or float16")
+	again := flag.Bool("again", false, "run each sweep a second time, when it is compiled")
 	explain := flag.Bool("explain", false, "say what each sweep would do, and do nothing")
 	out := flag.String("out", "", "where the numbers go, as JSON")
 	growth := flag.String("growth", "", "plot into this `file` how time grows, and end")
@@ -116,11 +119,11 @@ func main() {
 		return
 	}
 	if *folder != "" {
-		model = must.Of(transformer.Load(*folder))
+		model = must.Of(transformer.Load(*folder, transformer.Precision(*precision)))
 		check(json.Unmarshal(must.Of(os.ReadFile(filepath.Join(*folder, "questions.json"))), &asked))
 	}
 	choice := backend.MustChoose()
-	b := &bench{questions: asked, engine: must.Of(choice.New()), model: model, backend: choice.Name, explain: *explain, numbers: map[string][][]float64{}}
+	b := &bench{questions: asked, engine: must.Of(choice.New()), model: model, backend: choice.Name, explain: *explain, again: *again, numbers: map[string][][]float64{}}
 	check(model.Weights().Upload(b.engine)) // which is part of loading
 	b.rate = multiplications(b.engine)
 	for _, s := range []struct {
@@ -168,9 +171,15 @@ func (b *bench) sweep(name string, s sweep.Sweep) {
 		return
 	}
 	begun := time.Now()
-	result := must.Of(sweep.Run(context.Background(), b.engine, b.model, s))
-	total := time.Since(begun).Seconds()
-	b.report(name, line{Programs: result.Stats.Programs, Compile: result.Stats.Compiling.Seconds(), Total: total, Limit: result.Stats.Flops / b.rate}, result.Values)
+	plan := must.Of(s.Plan(b.engine, b.model))
+	result := must.Of(plan.Run(context.Background()))
+	l := line{Programs: result.Stats.Programs, Compile: result.Stats.Compiling.Seconds(), Total: time.Since(begun).Seconds(), Limit: result.Stats.Flops / b.rate}
+	if b.again {
+		begun = time.Now()
+		must.Of(plan.Run(context.Background()))
+		l.Again = time.Since(begun).Seconds()
+	}
+	b.report(name, l, result.Values)
 }
 
 // attribution estimates the patches of positions from gradients.

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
+	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -118,7 +120,7 @@ func newPacked(j *job) (*packed, string, error) {
 		}
 		return 1
 	})
-	p.costs = p.measure()
+	p.costs = p.measure(deviceOf(p.backend))
 	p.changes = map[item]bool{}
 	for _, s := range p.segments() {
 		p.changes[item{s.cell, s.pair}] = true
@@ -158,17 +160,34 @@ func (p *packed) announced() error {
 	})
 }
 
-// whileCompiling is about how many multiplications a CPU could do in the time that an embedding and a block take to compile.
-const whileCompiling = 2.5e10
+// device is what a layout depends on of the machine that runs it.
+type device struct {
+	compiling      float64 // multiplications in about the time that an embedding and a block take to compile
+	calling        float64 // and that a call takes by itself
+	columns, reads int     // of a chunk, at most: larger ones are no faster
+}
 
-// measure is what things cost, by multiplications.
-func (p *packed) measure() costs {
+// A GPU could do a hundred to a thousand times the work of a CPU in the time that a call or a compilation takes.
+var (
+	cpu = device{compiling: 2.5e10, columns: 1024, reads: 256}
+	gpu = device{compiling: 5e13, calling: 1e10, columns: 16384, reads: 4096}
+)
+
+func deviceOf(backend compute.Backend) device {
+	if strings.Contains(backend.Description(), "cuda") {
+		return gpu
+	}
+	return cpu
+}
+
+// measure is what things cost on a device, by multiplications.
+func (p *packed) measure(on device) costs {
 	block := estimate.Multiplications(p.model.Weights(), p.blocks.BlockWeights(p.blocks.Blocks()-1))
 	keys, values := p.blocks.KeyShapes(0, 1, 1)
 	d := float64(p.stream.Dim(-1))
 	before := float64(keys.Size()+values.Size()) * d / block
-	return costs{multiplications: block, positions: p.extent.Positions, blocks: p.blocks.Blocks(), keys: min(1, before),
-		read: max(0, 1-before) + d*float64(p.logits())/block, overhead: 32, programs: whileCompiling / block}
+	return costs{device: on, multiplications: block, positions: p.extent.Positions, blocks: p.blocks.Blocks(), keys: min(1, before),
+		read: max(0, 1-before) + d*float64(p.logits())/block, overhead: 32 + on.calling/block, programs: on.compiling / block}
 }
 
 // logits is how many logits of a run are computed.
@@ -299,7 +318,7 @@ func (p *packed) programs() (list []*programs.Program) {
 	return list
 }
 
-// finalize gives the programs back; a run after it compiles them anew.
+// finalize gives the programs back, as Go's collector would later; a run after it compiles them anew.
 func (p *packed) finalize() {
 	for _, q := range p.programs() {
 		q.Finalize()

@@ -94,6 +94,8 @@ func (c chunk) entry() int { return c[0].entry }
 
 // costs are what a layout is chosen by, in units of one column in one block.
 type costs struct {
+	device
+
 	multiplications float64 // that the unit is
 
 	positions int // of a clean run
@@ -156,19 +158,14 @@ func (l layout) cut(packed [][]*packedRow, narrow bool) layout {
 	return l
 }
 
-// A chunk has at most so many columns, unless a pair alone has more, and so many reads.
-const (
-	mostColumns = 1024
-	mostReads   = 256
-)
-
 // choose finds the layout that costs least among those that fit; there is none if not even the smallest does, which then is what it returns.
+// A chunk has no more columns and reads than the device is the faster for, unless a pair alone has.
 func choose(segments []segment, pairs, perPair int, c costs, fits func(layout) bool) (best layout, ok bool) {
 	counts := []int{pairs * perPair}
-	for clean := perPair; clean <= max(perPair, mostColumns/c.positions); clean *= 2 {
+	for clean := perPair; clean <= max(perPair, c.columns/c.positions); clean *= 2 {
 		counts = append(counts, clean)
 	}
-	if counts[0] > mostColumns/c.positions {
+	if counts[0] > c.columns/c.positions {
 		counts = counts[1:]
 	}
 	var smallest layout
@@ -186,10 +183,10 @@ func choose(segments []segment, pairs, perPair int, c costs, fits func(layout) b
 			var packed [][]*packedRow
 			l.groups, packed = groups(segments, pairs, clean/perPair, c.positions, reads)
 			try(l.cut(packed, false))
-			for ; l.rows == clean || l.rows*c.positions <= mostColumns && l.rows*reads <= mostReads; l.rows *= 2 {
+			for ; l.rows == clean || l.rows*c.positions <= c.columns && l.rows*reads <= c.reads; l.rows *= 2 {
 				try(l.cut(packed, true))
 			}
-			if reads == c.positions || 2*clean*reads > mostReads {
+			if reads == c.positions || 2*clean*reads > c.reads {
 				break
 			}
 		}

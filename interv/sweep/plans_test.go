@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -60,11 +61,12 @@ func padded(random *rand.Rand, vocabulary, positions int, ends [][2]int) interv.
 		interv.AttentionMask: tensors.FromFlatDataAndDimensions(mask, len(ends), positions)}
 }
 
-// both runs a sweep by both plans, the packed one with programs for all and with those of clean runs apart, and wants the same numbers.
+// both runs a sweep by both plans, the packed one with programs for all, with those of clean runs apart, and as a GPU would, and wants the
+// same numbers; of a second run of a plan, too, which compiles nothing.
 func both(t *testing.T, model interv.Model, s Sweep) *Result {
 	t.Helper()
 	results := map[string]*Result{}
-	for _, plan := range []string{"packed", "batched", "apart"} {
+	for _, plan := range []string{"packed", "batched", "apart", "gpu"} {
 		p, err := s.Plan(machine, model)
 		if err != nil {
 			t.Fatal(err)
@@ -75,6 +77,10 @@ func both(t *testing.T, model interv.Model, s Sweep) *Result {
 		switch plan {
 		case "apart":
 			apart(t, p)
+		case "gpu":
+			if p.packed.costs = p.packed.measure(gpu); !p.packed.layOut() {
+				t.Fatalf("no layout for a GPU: %s", p.Explain())
+			}
 		case "batched":
 			p.packed = nil
 			if p.batch, err = newBatched(p.job); err != nil {
@@ -87,9 +93,15 @@ func both(t *testing.T, model interv.Model, s Sweep) *Result {
 		if words := fmt.Sprintf("\n%d programs", results[plan].Stats.Programs); p.packed != nil && s.Corrupt == nil && !strings.Contains(p.Explain(), words) {
 			t.Errorf("%s: ran%s, but says %s", plan, words, p.Explain())
 		}
+		if plan == "packed" && s.File == "" && s.Corrupt == nil {
+			again, err := p.Run(context.Background())
+			if err != nil || again.Stats.Programs != 0 || !reflect.DeepEqual(again.Values, results[plan].Values) {
+				t.Errorf("run again, %d programs are compiled (%v), or the numbers differ:\n%v\n%v", again.Stats.Programs, err, again.Values, results[plan].Values)
+			}
+		}
 	}
 	batched := results["batched"]
-	for _, plan := range []string{"packed", "apart"} {
+	for _, plan := range []string{"packed", "apart", "gpu"} {
 		packed := results[plan]
 		near(t, plan+", base", packed.Base, batched.Base)
 		near(t, plan+", source", packed.Source, batched.Source)

@@ -154,6 +154,9 @@ func Run(ctx context.Context, backend compute.Backend, model interv.Model, s Swe
 	if err != nil {
 		return nil, err
 	}
+	if p.packed != nil {
+		defer p.packed.finalize()
+	}
 	return p.Run(ctx)
 }
 
@@ -182,7 +185,7 @@ func rateOf(backend string) float64 {
 	return measured
 }
 
-// Run runs the plan; see [Run].
+// Run runs the plan; see [Run]. Programs are compiled by the first run and kept for those after it.
 func (p *Plan) Run(ctx context.Context) (*Result, error) {
 	out := newCollector(len(p.cells), p.extent.Batch)
 	if err := out.start(p); err != nil {
@@ -231,15 +234,20 @@ func (p *Plan) runBatched(ctx context.Context, out *collector, stats *Stats) err
 
 func (p *Plan) runPacked(ctx context.Context, out *collector, stats *Stats) error {
 	begun := time.Now()
-	if err := p.packed.compile(); err != nil {
-		return err
+	stats.Flops = p.packed.flops()
+	compiles := p.packed.finish == nil
+	if compiles {
+		if err := p.packed.compile(); err != nil {
+			return err
+		}
+		stats.Compiling = time.Since(begun)
 	}
-	defer p.packed.finalize()
-	stats.Flops, stats.Compiling = p.packed.flops(), time.Since(begun)
 	err := p.packed.run(ctx, out)
-	for _, q := range p.packed.programs() {
-		stats.Programs++
-		stats.Compiling += q.Waited
+	if compiles {
+		for _, q := range p.packed.programs() {
+			stats.Programs++
+			stats.Compiling += q.Waited
+		}
 	}
 	if stats.Running = time.Since(begun) - stats.Compiling; err == nil && out.first == 0 {
 		rates.Store(p.backend.Name(), 2*p.packed.costs.multiplications*p.packed.work(p.packed.costs)/stats.Running.Seconds())
