@@ -19,6 +19,11 @@ import (
 func init() {
 	setFlag("--xla_allow_excess_precision", "false")
 	beforeLoading = func(name string) {
+		if onCUDA(filepath.Base(pluginOf(name))) {
+			// Triton's matrix products are chosen by compiling many: a program of a block takes 10 to 30 s, and 1 s without, to be no faster in
+			// float32, and in bfloat16 by a sixth (bench/CUDA.md).
+			setFlag("--xla_gpu_enable_triton_gemm", "false")
+		}
 		if onCPU(name) {
 			// On a CPU the loops between matrix products are as fast as at the highest level, 3, and compiling takes a third less.
 			setFlag("--xla_backend_optimization_level", "1")
@@ -42,12 +47,16 @@ func init() {
 	}
 }
 
-// onCPU tells whether a configuration is of XLA on a CPU.
-func onCPU(name string) bool {
+func onCPU(name string) bool { return strings.Contains(filepath.Base(pluginOf(name)), "cpu") }
+
+// pluginOf is the plugin that a configuration of XLA names: cpu, cpu_v… or its file; nothing for other backends.
+func pluginOf(name string) string {
 	engine, config, _ := strings.Cut(name, ":")
+	if !slices.Contains([]string{xla.BackendName, "stablehlo", "hlo", "shlo"}, engine) { // that go-xla goes by
+		return ""
+	}
 	plugin, _, _ := strings.Cut(config, ",")
-	names := []string{xla.BackendName, "stablehlo", "hlo", "shlo"}                          // that go-xla goes by
-	return slices.Contains(names, engine) && strings.Contains(filepath.Base(plugin), "cpu") // cpu, cpu_v…, or the plugin's file
+	return plugin
 }
 
 // setFlag gives XLA a flag, unless the user did.

@@ -9,15 +9,19 @@ import (
 	"testing"
 )
 
-// XLA on a CPU is told what suits it there, by whatever name it is asked for; what the user has set stays.
+// XLA is told what suits it on a CPU, and on CUDA, by whatever name it is asked for; what the user has set stays.
 func TestFlagsOfXLA(t *testing.T) {
-	const onCPU = "--xla_backend_optimization_level=1 --xla_cpu_use_xnnpack=false"
+	const (
+		onCPU  = "--xla_backend_optimization_level=1 --xla_cpu_use_xnnpack=false"
+		onCUDA = "--xla_gpu_enable_triton_gemm=false"
+	)
 	for _, c := range []struct{ name, set, want string }{
 		{"xla:cpu", "", onCPU},
 		{"xla:cpu_v0.83.4,preallocate=true", "", onCPU},
 		{"stablehlo:/cuda/pjrt_c_api_cpu_plugin.so", "", onCPU},
 		{"xla:cpu", "--xla_cpu_use_xnnpack=true", "--xla_cpu_use_xnnpack=true --xla_backend_optimization_level=1"},
-		{"xla:cuda,tf32=false", "", ""},
+		{"xla:cuda,tf32=false", "", onCUDA},
+		{"xla:/lib/pjrt_c_api_cuda_plugin.so,tf32=false", "--xla_gpu_enable_triton_gemm=true", "--xla_gpu_enable_triton_gemm=true"},
 		{"go:ops_sequential", "", ""},
 		{"resident:xla:cpu", "", ""},
 	} {
