@@ -47,7 +47,7 @@ func run(arguments []string) error {
 		return fmt.Errorf("usage: %s", usage)
 	}
 	flags := flag.NewFlagSet(arguments[0], flag.ExitOnError)
-	limit := flags.Float64("limit", float64(engine.DefaultLimit())/(1<<30), "GiB that tensors may take")
+	limit := flags.Float64("limit", 0, "GiB that tensors may take; 0 for three quarters of the memory that they lie in, the GPU's or the machine's")
 	idle := flags.Duration("idle", 30*time.Minute, "how long without clients until it ends")
 	ready := flags.Bool("ready", false, "tell file 3 when it listens")
 	if err := flags.Parse(arguments[1:]); err != nil {
@@ -98,7 +98,10 @@ func serve(config string, o engine.Options, tell bool) (err error) {
 	if err != nil {
 		return err
 	}
-	log.Printf("serves %s", b.Description())
+	if o.Limit <= 0 {
+		o.Limit = engine.DefaultLimit(b)
+	}
+	log.Printf("serves %s, with %.3g GiB for tensors", b.Description(), float64(o.Limit)/(1<<30))
 	if tell {
 		fmt.Fprintln(waiting, "ready")
 		waiting.Close()
