@@ -1,4 +1,5 @@
-"""Twin of bench/das on pyvene: steps with two linked rotated spaces, and steps of rank 16 in the middle of GPT-2 small."""
+"""Twin of bench/das on pyvene: steps with two linked rotated spaces, and steps of rank 16 in the middle of GPT-2 small. With
+a device and ranks, such as cuda 1 16 128, it takes steps of these ranks in GPT-2 there, and no others."""
 
 import contextlib
 import importlib.metadata
@@ -46,29 +47,36 @@ def main(count=200):
     print(json.dumps({**line, "median_s": statistics.median(times), "min_s": min(times)}))
 
 
-def low_rank(count=6, batch=8, tokens=32):
+def low_rank(count=6, batch=8, tokens=32, rank=16, device="cpu"):
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    model = GPT2LMHeadModel(GPT2Config(attn_pdrop=0.0, embd_pdrop=0.0, resid_pdrop=0.0))
+    model = GPT2LMHeadModel(GPT2Config(attn_pdrop=0.0, embd_pdrop=0.0, resid_pdrop=0.0)).to(device)
     model.requires_grad_(False)
     config = pyvene.IntervenableConfig(
-        [pyvene.RepresentationConfig(5, "block_output", "pos", 1, low_rank_dimension=16)], intervention_types=pyvene.LowRankRotatedSpaceIntervention
+        [pyvene.RepresentationConfig(5, "block_output", "pos", 1, low_rank_dimension=rank)], intervention_types=pyvene.LowRankRotatedSpaceIntervention
     )
     intervenable = pyvene.IntervenableModel(config, model, use_fast=True)
+    intervenable.set_device(device)
     adam = torch.optim.Adam(intervenable.get_trainable_parameters(), lr=1e-3)
     times = []
     for _ in range(count + 2):
-        base, source = ({"input_ids": torch.randint(0, 50257, (batch, tokens))} for _ in range(2))
-        labels = torch.randint(0, 50257, (batch,))
+        base, source = ({"input_ids": torch.randint(0, 50257, (batch, tokens), device=device)} for _ in range(2))
+        labels = torch.randint(0, 50257, (batch,), device=device)
         start = time.perf_counter()
         adam.zero_grad()
         _, out = intervenable(base, [source], {"sources->base": ([[[15]] * batch], [[[15]] * batch])})
-        torch.nn.functional.cross_entropy(out.logits[:, -1], labels).backward()
+        loss = torch.nn.functional.cross_entropy(out.logits[:, -1], labels)
+        loss.backward()
         adam.step()
+        loss.item()
         times.append(time.perf_counter() - start)
-    line = {"library": "pyvene " + importlib.metadata.version("pyvene"), "backend": "pyvene", "name": "low rank step"}
+    line = {"library": "pyvene " + importlib.metadata.version("pyvene"), "backend": "pyvene" if device == "cpu" else device, "name": "low rank step", "rank": rank}
     print(json.dumps({**line, "median_s": statistics.median(times[2:]), "min_s": min(times[2:])}))
 
 
-main()
-low_rank()
+if len(sys.argv) > 1:
+    for rank in sys.argv[2:]:
+        low_rank(20, rank=int(rank), device=sys.argv[1])
+else:
+    main()
+    low_rank()

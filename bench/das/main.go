@@ -26,6 +26,7 @@ func main() {
 	networks, seeds := flag.Int("networks", 5, "with -equality: with weight decay, and as many without"), flag.Int("seeds", 5, "with -equality, of each search")
 	training, search := flag.Int("training", 20_000, "steps, with -equality"), flag.Int("search", 1_000, "steps, with -equality")
 	searches := flag.Bool("searches", false, "time whole searches, and steps in GPT-2, in place of steps")
+	rank := flag.Int("rank", 0, "time steps of this rank in GPT-2, in place of steps")
 	whole := flag.Bool("tutorial", false, "time a tutorial, training and search, in place of steps")
 	flag.Parse()
 	choice := backend.MustChoose()
@@ -39,7 +40,11 @@ func main() {
 	}
 	if *searches {
 		searchAll(choice.Name, engine, *steps)
-		lowRank(choice.Name, engine, min(20, *steps/20))
+		lowRank(choice.Name, engine, min(20, *steps/20), 16)
+		return
+	}
+	if *rank > 0 {
+		lowRank(choice.Name, engine, *steps, *rank)
 		return
 	}
 	if *whole {

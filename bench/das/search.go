@@ -25,6 +25,7 @@ type timed struct {
 	Seconds    float64 `json:"seconds"`
 	Alignments int     `json:"alignments"`
 	Steps      int     `json:"steps"`
+	Rank       int     `json:"rank,omitempty"` // of steps of one rank
 }
 
 func (t timed) print() {
@@ -45,11 +46,11 @@ func searchAll(name string, engine compute.Backend, steps int) {
 	train, held := counterfactual.MustData(algorithm(), design(20*batch), encoding(), 1), counterfactual.MustData(algorithm(), design(batch), encoding(), 2)
 	start := time.Now()
 	result := das.MustRun(context.Background(), engine, model, s, train, held)
-	timed{"govene", name, "search", time.Since(start).Seconds(), len(result.Alignments), steps}.print()
+	timed{"govene", name, "search", time.Since(start).Seconds(), len(result.Alignments), steps, 0}.print()
 }
 
 // lowRank times steps of rank 16 in the middle of GPT-2 small, 8 × 32 tokens. Blocks below the place are computed once for each example.
-func lowRank(name string, engine compute.Backend, steps int) {
+func lowRank(name string, engine compute.Backend, steps, rank int) {
 	model := transformer.MustNew(transformer.MustParseConfig(`{"model_type": "gpt2", "vocab_size": 50257, "n_positions": 1024, "n_embd": 768, "n_layer": 12, "n_head": 12}`), 1)
 	random := rand.New(rand.NewPCG(1, 0))
 	data := func(count int) das.Data {
@@ -68,8 +69,8 @@ func lowRank(name string, engine compute.Backend, steps int) {
 	}
 	train, held := data(32), data(8)
 	var at []time.Time // the beginnings of steps, which is when the schedule is asked
-	s := das.Search{Places: []das.Place{{Site: interv.Site{Layer: 5, Component: transformer.BlockOutput}, Position: 15}}, Ranks: []int{16}, Steps: steps + 2, Batch: 8, Every: steps + 2,
+	s := das.Search{Places: []das.Place{{Site: interv.Site{Layer: 5, Component: transformer.BlockOutput}, Position: 15}}, Ranks: []int{rank}, Steps: steps + 2, Batch: 8, Every: steps + 2,
 		Schedule: func(int) float64 { at = append(at, time.Now()); return 1 }}
 	das.MustRun(context.Background(), engine, model, s, train, held)
-	timed{"govene", name, "low rank", at[steps+1].Sub(at[1]).Seconds(), 1, steps}.print() // without the first step, which compiles
+	timed{"govene", name, "low rank", at[steps+1].Sub(at[1]).Seconds(), 1, steps, rank}.print() // without the first step, which compiles
 }
