@@ -22,7 +22,11 @@ func init() {
 		if onCUDA(filepath.Base(pluginOf(name))) {
 			// Triton's matrix products are chosen by compiling many: a program of a block takes 10 to 30 s, and 1 s without, to be no faster in
 			// float32, and in bfloat16 by a sixth (bench/CUDA.md).
-			setFlag("--xla_gpu_enable_triton_gemm", "false")
+			if setFlag("--xla_gpu_enable_triton_gemm", "false") {
+				// Tuning chooses algorithms by the clock, so that two processes would come to other bits. Without Triton it gains nothing; with it,
+				// a program is five times as slow untuned, or more.
+				setFlag("--xla_gpu_autotune_level", "0")
+			}
 		}
 		if onCPU(name) {
 			// On a CPU the loops between matrix products are as fast as at the highest level, 3, and compiling takes a third less.
@@ -60,9 +64,12 @@ func pluginOf(name string) string {
 }
 
 // setFlag gives XLA a flag, unless the user did.
-func setFlag(flag, value string) {
+func setFlag(flag, value string) (set bool) {
 	const variable = "XLA_FLAGS"
-	if flags := os.Getenv(variable); !strings.Contains(flags, flag) {
-		os.Setenv(variable, strings.TrimSpace(flags+" "+flag+"="+value))
+	flags := os.Getenv(variable)
+	if strings.Contains(flags, flag) {
+		return false
 	}
+	os.Setenv(variable, strings.TrimSpace(flags+" "+flag+"="+value))
+	return true
 }

@@ -13,7 +13,7 @@ import (
 func TestFlagsOfXLA(t *testing.T) {
 	const (
 		onCPU  = "--xla_backend_optimization_level=1 --xla_cpu_use_xnnpack=false"
-		onCUDA = "--xla_gpu_enable_triton_gemm=false"
+		onCUDA = "--xla_gpu_enable_triton_gemm=false --xla_gpu_autotune_level=0"
 	)
 	for _, c := range []struct{ name, set, want string }{
 		{"xla:cpu", "", onCPU},
@@ -22,6 +22,7 @@ func TestFlagsOfXLA(t *testing.T) {
 		{"xla:cpu", "--xla_cpu_use_xnnpack=true", "--xla_cpu_use_xnnpack=true --xla_backend_optimization_level=1"},
 		{"xla:cuda,tf32=false", "", onCUDA},
 		{"xla:/lib/pjrt_c_api_cuda_plugin.so,tf32=false", "--xla_gpu_enable_triton_gemm=true", "--xla_gpu_enable_triton_gemm=true"},
+		{"xla:cuda,tf32=false", "--xla_gpu_autotune_level=4", "--xla_gpu_autotune_level=4 --xla_gpu_enable_triton_gemm=false"},
 		{"go:ops_sequential", "", ""},
 		{"resident:xla:cpu", "", ""},
 	} {

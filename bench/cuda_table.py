@@ -1,4 +1,5 @@
-"""Reads the lines of JSON of bench/cuda.sh and prints the comparison as Markdown: cuda_table.py < lines. cuda_table.py compare FOLDER prints a line for
+"""Reads the lines of JSON of bench/cuda.sh and prints the comparison as Markdown, what bench/cells.sh wrote there at its end: cuda_table.py
+[CELLS.md] < lines. cuda_table.py compare FOLDER prints a line for
 each sweep whose numbers are in FOLDER, of how far they are from Govene's in float32, and cuda_table.py machine one of what there is."""
 
 import datetime
@@ -119,7 +120,7 @@ def flags(lines):
     if tried:
         print("\n## XLA's options\n")
         names = list(next(iter(tried.values())))
-        rows(["XLA_FLAGS, beside Govene's own", *(SWEEPS.get(name) or words(name) for name in names)], ["---"] + ["---:"] * len(names))
+        rows(["XLA_FLAGS, beside what the backend sets", *(SWEEPS.get(name) or words(name) for name in names)], ["---"] + ["---:"] * len(names))
         for text, of in tried.items():
             cells = []
             for name in names:
@@ -139,6 +140,9 @@ def main():
             print(f"\nGolden cases and invariants on `xla:cuda`: {line['pass']} passed, {line['fail']} failed, {line['skip']} skipped, in {line['seconds']} s.")
     for part in (sweeps, steps, forward, flags):
         part(lines)
+    for file in sys.argv[1:]:
+        text = pathlib.Path(file).read_text()
+        print("\n" + text[text.index("# Cells"):].replace("# ", "## ").rstrip())  # headings, one level down
 
 
 if sys.argv[1:2] == ["compare"]:
