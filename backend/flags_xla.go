@@ -11,6 +11,8 @@ import (
 	"github.com/gomlx/compute"
 	"github.com/gomlx/go-xla/compute/xla"
 	"github.com/gomlx/go-xla/pjrt"
+
+	"github.com/govene/govene/internal/gpu"
 )
 
 // XLA reads its flags when a plugin is first used. Unless they say otherwise, a number that a program rounds to 16 bits is rounded: XLA
@@ -19,7 +21,7 @@ import (
 func init() {
 	setFlag("--xla_allow_excess_precision", "false")
 	beforeLoading = func(name string) {
-		if onCUDA(filepath.Base(pluginOf(name))) {
+		if gpu.Plugin(filepath.Base(pluginOf(name))) {
 			// Triton's matrix products are chosen by compiling many: a program of a block takes 10 to 30 s, and 1 s without, to be no faster in
 			// float32, and in bfloat16 by a sixth (bench/CUDA.md).
 			if setFlag("--xla_gpu_enable_triton_gemm", "false") {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/govene/govene/internal/gpu"
 )
 
 // Full precision is what every backend computes in unless its name asks for less. On CUDA that takes a setting: left to itself, go-xla
@@ -22,7 +24,7 @@ func inFullPrecision(name, plugin string) (string, error) {
 	}
 	name = engine + ":" + settings
 	asked, set, err := asksForTF32(name)
-	switch isCUDA := onCUDA(plugin); {
+	switch isCUDA := gpu.Plugin(plugin); {
 	case err != nil:
 		return "", err
 	case asked && !isCUDA:
@@ -53,12 +55,6 @@ func asksForTF32(name string) (asked, set bool, err error) {
 		}
 	}
 	return asked, set, nil
-}
-
-// onCUDA tells by its name or path whether a plugin is CUDA's, as go-xla does.
-func onCUDA(plugin string) bool {
-	name := strings.ToLower(plugin)
-	return strings.Contains(name, "cuda") || strings.Contains(name, "nvidia")
 }
 
 // precision says in words what the backend of a name computes in, where there is a choice.

@@ -1,6 +1,9 @@
-"""Reads the lines of JSON of bench/cuda.sh and prints the comparison as Markdown, what bench/cells.sh wrote there at its end: cuda_table.py
-[CELLS.md] < lines. cuda_table.py compare FOLDER prints a line for
-each sweep whose numbers are in FOLDER, of how far they are from Govene's in float32, and cuda_table.py machine one of what there is."""
+"""Reads the lines of JSON of bench/cuda.sh and prints the comparison as Markdown, with what bench/cells.sh wrote there at its end:
+
+    cuda_table.py [CELLS.md] < lines
+    cuda_table.py compare FOLDER      a line for each sweep whose numbers are there: how far they are from Govene's in float32
+    cuda_table.py machine             a line that says what there is
+"""
 
 import datetime
 import importlib.metadata
@@ -9,14 +12,7 @@ import pathlib
 import subprocess
 import sys
 
-SWEEPS = {
-    "positions8": "12 layers × 8 positions",
-    "positions32": "12 layers × 32 positions",
-    "heads": "144 heads, all positions",
-    "attribution": "attribution at 12 layers × 32 positions",
-    "paths": "paths from 132 heads into one",
-}
-FULL, HALF = "float32", "bfloat16"
+from sweep_table import SWEEPS
 
 
 def machine():
@@ -37,7 +33,7 @@ def machine():
 
 def compare(folder):
     files = {file.stem: json.loads(file.read_text()) for file in pathlib.Path(folder).glob("* *.json")}
-    ours = files.pop("govene " + FULL)
+    ours = files.pop("govene float32")
     for name, numbers in ours.items():
         off = {}
         for file, theirs in files.items():

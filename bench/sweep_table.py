@@ -89,4 +89,5 @@ times as large; on the first backend, without compiling, the better of two sweep
     print()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -49,7 +49,7 @@ func searchAll(name string, engine compute.Backend, steps int) {
 	timed{"govene", name, "search", time.Since(start).Seconds(), len(result.Alignments), steps, 0}.print()
 }
 
-// lowRank times steps of rank 16 in the middle of GPT-2 small, 8 × 32 tokens. Blocks below the place are computed once for each example.
+// lowRank times steps of a rank in the middle of GPT-2 small, 8 × 32 tokens. Blocks below the place are computed once for each example.
 func lowRank(name string, engine compute.Backend, steps, rank int) {
 	model := transformer.MustNew(transformer.MustParseConfig(`{"model_type": "gpt2", "vocab_size": 50257, "n_positions": 1024, "n_embd": 768, "n_layer": 12, "n_head": 12}`), 1)
 	random := rand.New(rand.NewPCG(1, 0))

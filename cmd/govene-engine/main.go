@@ -53,6 +53,9 @@ func run(arguments []string) error {
 	if err := flags.Parse(arguments[1:]); err != nil {
 		return err
 	}
+	if *limit < 0 {
+		return fmt.Errorf("-limit %g: want GiB, or 0 for three quarters of the memory that tensors lie in", *limit)
+	}
 	config := flags.Arg(0)
 	switch arguments[0] {
 	case "help", "-h", "-help", "--help":
@@ -98,7 +101,7 @@ func serve(config string, o engine.Options, tell bool) (err error) {
 	if err != nil {
 		return err
 	}
-	if o.Limit <= 0 {
+	if o.Limit == 0 {
 		o.Limit = engine.DefaultLimit(b)
 	}
 	log.Printf("serves %s, with %.3g GiB for tensors", b.Description(), float64(o.Limit)/(1<<30))

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/shapes"
@@ -12,6 +11,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/internal/estimate"
+	"github.com/govene/govene/internal/gpu"
 	"github.com/govene/govene/internal/programs"
 	"github.com/govene/govene/interv"
 )
@@ -169,15 +169,15 @@ type device struct {
 
 // A GPU could do a hundred to a thousand times the work of a CPU in the time that a call or a compilation takes.
 var (
-	cpu = device{compiling: 2.5e10, columns: 1024, reads: 256}
-	gpu = device{compiling: 5e13, calling: 1e10, columns: 16384, reads: 4096}
+	onCPU = device{compiling: 2.5e10, columns: 1024, reads: 256}
+	onGPU = device{compiling: 5e13, calling: 1e10, columns: 16384, reads: 4096}
 )
 
 func deviceOf(backend compute.Backend) device {
-	if strings.Contains(backend.Description(), "cuda") {
-		return gpu
+	if gpu.Runs(backend) {
+		return onGPU
 	}
-	return cpu
+	return onCPU
 }
 
 // measure is what things cost on a device, by multiplications.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomlx/compute"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/backend"
@@ -78,7 +79,7 @@ func both(t *testing.T, model interv.Model, s Sweep) *Result {
 		case "apart":
 			apart(t, p)
 		case "gpu":
-			if p.packed.costs = p.packed.measure(gpu); !p.packed.layOut() {
+			if p.packed.costs = p.packed.measure(onGPU); !p.packed.layOut() {
 				t.Fatalf("no layout for a GPU: %s", p.Explain())
 			}
 		case "batched":
@@ -309,5 +310,28 @@ func TestARecurrentModelIsSwept(t *testing.T) {
 	}
 	if r.Stats.Programs != 2 {
 		t.Errorf("%d programs", r.Stats.Programs)
+	}
+}
+
+// elsewhere is a backend that says it is another.
+type elsewhere struct {
+	compute.Backend
+	description string
+}
+
+func (e elsewhere) Description() string { return e.description }
+
+// What a layout depends on is that of the device behind a backend.
+func TestDeviceOfPlan(t *testing.T) {
+	model, s := scene(t, "gpt2")
+	s.Components = []interv.Component{transformer.BlockOutput}
+	for description, want := range map[string]device{"xla:cuda - PJRT [1 device(s)]": onGPU, "resident: xla:cuda - PJRT [1 device(s)]": onGPU, "xla:cpu - PJRT [1 device(s)]": onCPU} {
+		p, err := s.Plan(elsewhere{machine, description}, model)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.packed == nil || p.packed.costs.device != want {
+			t.Errorf("%s: got %+v, wanted %+v", description, p.packed, want)
+		}
 	}
 }

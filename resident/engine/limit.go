@@ -7,13 +7,15 @@ import (
 	"strings"
 
 	"github.com/gomlx/compute"
+
+	"github.com/govene/govene/internal/gpu"
 )
 
 // DefaultLimit is three quarters of the memory in which a backend's tensors lie: of the smallest GPU's, as NVIDIA's nvidia-smi tells it, or of
 // the machine's. It is 8 GiB where neither tells how much that is.
 func DefaultLimit(b compute.Backend) int64 {
 	all := machineMemory
-	if strings.Contains(b.Description(), "cuda") {
+	if gpu.Runs(b) {
 		all = cardMemory
 	}
 	if bytes := all(); bytes > 0 {
