@@ -18,6 +18,19 @@ func (p planned) repeatable(call Call, i int) bool {
 	return call.Locations[i] != nil && entry(call.Activations, i) == nil && !draws
 }
 
+// lastAction is what representation i did in the last call; nil before.
+func (iv *Intervenable) lastAction(i int) *again {
+	iv.mu.Lock()
+	defer iv.mu.Unlock()
+	return iv.last[i]
+}
+
+func (iv *Intervenable) keep(i int, now *again) {
+	iv.mu.Lock()
+	defer iv.mu.Unlock()
+	iv.last[i] = now
+}
+
 // noted is what the action of representation i follows from; run is the run that its group's source is.
 func (b *bound) noted(i, run, write int) again {
 	n := again{location: *b.call.Locations[i], subspaces: entry(b.call.Subspaces, i), read: run, write: write, runs: len(b.runs), to: b.runs[write].extent}

@@ -46,7 +46,7 @@ func (b *bound) bindAction(iv *Intervenable, i int, p planned, runOf []int) (act
 	var now again
 	if repeatable {
 		now = b.noted(i, runOf[p.group], a.write)
-		if last := iv.last[i].Load(); last != nil && last.same(&now) {
+		if last := iv.lastAction(i); last != nil && last.same(&now) {
 			return last.action, nil
 		}
 	}
@@ -71,7 +71,7 @@ func (b *bound) bindAction(iv *Intervenable, i int, p planned, runOf []int) (act
 	}
 	err = b.bindSubspace(&a, p, entry(b.call.Subspaces, i), iv.model.Weights().ResultDType())
 	if err == nil && repeatable {
-		iv.last[i].Store(now.kept(a))
+		iv.keep(i, now.kept(a))
 	}
 	return a, err
 }

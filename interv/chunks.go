@@ -3,7 +3,6 @@ package interv
 import (
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -25,10 +24,9 @@ func (iv *Intervenable) inChunks(decoder Decoder) *Intervenable {
 	iv.mu.Lock()
 	defer iv.mu.Unlock()
 	if iv.chunked == nil {
-		iv.chunked = &Intervenable{backend: iv.backend, model: chunks{decoder}, config: iv.config, plan: iv.plan, declared: iv.declared, programs: map[string]*compilation{},
-			last: make([]atomic.Pointer[again], len(iv.plan.representations))}
+		iv.chunked = newIntervenable(iv.backend, chunks{decoder}, iv.config, iv.plan, iv.declared)
 	}
-	iv.chunked.parameters.Store(iv.parameters.Load())
+	iv.chunked.setValues(iv.parameters)
 	return iv.chunked
 }
 

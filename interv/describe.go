@@ -112,7 +112,7 @@ func (iv *Intervenable) HTML() string { return iv.table().HTML() }
 func (iv *Intervenable) table() table {
 	t := iv.config.table()
 	t.title = iv.model.Catalogue().Model + ": " + t.title
-	frozen := *iv.frozen.Load()
+	frozen := iv.frozenNow()
 	for i, p := range iv.plan.representations {
 		t.rows[i][2] = unitOf(p.Unit, p.together)
 	}

@@ -127,7 +127,7 @@ func (g *Gradients) Run(call Call) (*GradientResult, error) {
 		}
 		call.Metrics = append([]Measure{*g.measure}, call.Metrics...)
 	}
-	t := &gradientTask{Gradients: g, frozen: *g.iv.frozen.Load()}
+	t := &gradientTask{Gradients: g, frozen: g.iv.frozenNow()}
 	result, added, err := g.iv.run(call, t, nil)
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/internal/must"
@@ -24,14 +25,15 @@ type Intervenable struct {
 	plan     *plan
 	declared [][]Owned // of each representation that owns its parameters, nil for others
 
-	parameters atomic.Pointer[parameterValues] // replaced whole, never changed
-	frozen     atomic.Pointer[frozenParameters]
-
-	mu       sync.Mutex
-	programs map[string]*compilation
-	last     []atomic.Pointer[again] // of each representation
-	outputs  sync.Map                // of OutputShape, by the shapes of inputs
-	chunked  *Intervenable           // for generation; nil before the first
+	// What changes is kept under a lock and not in an atomic.Pointer or a sync.Map: each cell of a notebook compiles all methods of the
+	// generic types that it can reach, which for these took longer than the cell.
+	mu         sync.Mutex
+	parameters parameterValues  // replaced whole, never changed
+	frozen     frozenParameters // replaced whole, never changed
+	programs   map[string]*compilation
+	last       []*again                // of each representation; nil before its first action
+	outputs    map[string]shapes.Shape // of OutputShape, by the shapes of inputs
+	chunked    *Intervenable           // for generation; nil before the first
 
 	calls, compiled, compiling atomic.Int64
 }
@@ -76,8 +78,7 @@ func New(backend compute.Backend, model Model, config Config) (*Intervenable, er
 	if err != nil {
 		return nil, err
 	}
-	iv := &Intervenable{backend: backend, model: model, config: config, plan: plan,
-		declared: make([][]Owned, len(plan.representations)), programs: map[string]*compilation{}, last: make([]atomic.Pointer[again], len(plan.representations))}
+	iv := newIntervenable(backend, model, config, plan, make([][]Owned, len(plan.representations)))
 	values := parameterValues{}
 	for i, p := range plan.representations {
 		parameterized, ok := p.Intervention.(Parameterized)
@@ -101,9 +102,13 @@ func New(backend compute.Backend, model Model, config Config) (*Intervenable, er
 			values[key] = parameter.Value
 		}
 	}
-	iv.parameters.Store(&values)
-	iv.frozen.Store(&frozenParameters{})
+	iv.parameters = values
 	return iv, nil
+}
+
+func newIntervenable(backend compute.Backend, model Model, config Config, plan *plan, declared [][]Owned) *Intervenable {
+	return &Intervenable{backend: backend, model: model, config: config, plan: plan, declared: declared, frozen: frozenParameters{},
+		programs: map[string]*compilation{}, last: make([]*again, len(plan.representations)), outputs: map[string]shapes.Shape{}}
 }
 
 // MustNew is New that panics on an error.
@@ -226,7 +231,7 @@ func (iv *Intervenable) runBound(b *bound, t task, extra []*tensors.Tensor) (*Re
 		return nil, nil, c.err
 	}
 	iv.calls.Add(1)
-	e := &execution{bound: b, parameters: *iv.parameters.Load(), extra: extra}
+	e := &execution{bound: b, parameters: iv.values(), extra: extra}
 	if t, ok := t.(weighted); ok {
 		e.weights = t.ofWeights()
 	}

@@ -225,12 +225,18 @@ func OutputShape(backend compute.Backend, model Model, inputs Inputs) (shape sha
 // outputShape is OutputShape, once for inputs of the same shapes.
 func (iv *Intervenable) outputShape(inputs Inputs) (shapes.Shape, error) {
 	key := string(appendShapes(nil, inputs))
-	if shape, ok := iv.outputs.Load(key); ok {
-		return shape.(shapes.Shape), nil
+	iv.mu.Lock()
+	shape, known := iv.outputs[key]
+	iv.mu.Unlock()
+	if known {
+		return shape, nil
 	}
 	shape, err := OutputShape(iv.backend, iv.model, inputs)
-	if err == nil {
-		iv.outputs.Store(key, shape)
+	if err != nil {
+		return shape, err
 	}
-	return shape, err
+	iv.mu.Lock()
+	defer iv.mu.Unlock()
+	iv.outputs[key] = shape
+	return shape, nil
 }

@@ -55,7 +55,7 @@ func (iv *Intervenable) Parameters() map[string]*tensors.Tensor {
 
 func (iv *Intervenable) named() map[string]*tensors.Tensor {
 	values := map[string]*tensors.Tensor{}
-	for key, value := range *iv.parameters.Load() {
+	for key, value := range iv.values() {
 		values[key.String()] = value
 	}
 	return values
@@ -74,7 +74,7 @@ func (iv *Intervenable) SetParameters(values map[string]*tensors.Tensor) error {
 		if changed[key] != nil {
 			return &Error{Where: "parameter " + name, Axis: "name", Got: "one that is linked to another of those given", Wanted: "each parameter once"}
 		}
-		value, old := values[name], (*iv.parameters.Load())[key]
+		value, old := values[name], iv.values()[key]
 		if value == nil || !value.Shape().Equal(old.Shape()) {
 			return &Error{Where: "parameter " + name, Axis: "shape", Got: describeShape(value), Wanted: old.Shape().String()}
 		}
@@ -151,16 +151,26 @@ func checkParameter(key parameterKey, kind Kind, value *tensors.Tensor) error {
 	return nil
 }
 
+// values are the parameters of now.
+func (iv *Intervenable) values() parameterValues {
+	iv.mu.Lock()
+	defer iv.mu.Unlock()
+	return iv.parameters
+}
+
+func (iv *Intervenable) setValues(values parameterValues) {
+	iv.mu.Lock()
+	defer iv.mu.Unlock()
+	iv.parameters = values
+}
+
 // replace swaps in new values without losing another goroutine's.
 func (iv *Intervenable) replace(changed parameterValues) {
-	for {
-		old := iv.parameters.Load()
-		values := maps.Clone(*old)
-		maps.Copy(values, changed)
-		if iv.parameters.CompareAndSwap(old, &values) {
-			return
-		}
-	}
+	iv.mu.Lock()
+	defer iv.mu.Unlock()
+	values := maps.Clone(iv.parameters)
+	maps.Copy(values, changed)
+	iv.parameters = values
 }
 
 // frozenParameters are those that gradients and training leave alone.
@@ -182,6 +192,13 @@ func (iv *Intervenable) Freeze(names ...string) error { return iv.setFrozen(true
 // Unfreeze takes Freeze back.
 func (iv *Intervenable) Unfreeze(names ...string) error { return iv.setFrozen(false, names) }
 
+// frozenNow are those that are frozen now.
+func (iv *Intervenable) frozenNow() frozenParameters {
+	iv.mu.Lock()
+	defer iv.mu.Unlock()
+	return iv.frozen
+}
+
 func (iv *Intervenable) setFrozen(frozen bool, names []string) error {
 	keys := make([]parameterKey, len(names))
 	for i, name := range names {
@@ -193,18 +210,16 @@ func (iv *Intervenable) setFrozen(frozen bool, names []string) error {
 			return &Error{Where: "parameter " + name, Axis: "kind", Got: "fixed", Wanted: "one that is trained"}
 		}
 	}
-	for {
-		old := iv.frozen.Load()
-		now := maps.Clone(*old)
-		for _, key := range keys {
-			if now[key] = true; !frozen {
-				delete(now, key)
-			}
-		}
-		if iv.frozen.CompareAndSwap(old, &now) {
-			return nil
+	iv.mu.Lock()
+	defer iv.mu.Unlock()
+	now := maps.Clone(iv.frozen)
+	for _, key := range keys {
+		if now[key] = true; !frozen {
+			delete(now, key)
 		}
 	}
+	iv.frozen = now
+	return nil
 }
 
 // temperature is what the parameter is called in every intervention that has one.
@@ -223,15 +238,15 @@ func (iv *Intervenable) SetTemperature(value float64) error {
 }
 
 func (iv *Intervenable) temperatures() parameterValues {
-	values := maps.Clone(*iv.parameters.Load())
+	values := maps.Clone(iv.values())
 	maps.DeleteFunc(values, func(key parameterKey, _ *tensors.Tensor) bool { return key.name != temperature })
 	return values
 }
 
 // Count is the number of parameters of the interventions: all, and those that training changes. Linked ones count once.
 func (iv *Intervenable) Count() (all, trainable int) {
-	frozen := *iv.frozen.Load()
-	for key, value := range *iv.parameters.Load() {
+	frozen := iv.frozenNow()
+	for key, value := range iv.values() {
 		all += value.Size()
 		if iv.kind(key) != Fixed && !frozen[key] {
 			trainable += value.Size()

@@ -51,7 +51,7 @@ func digestOf(config []byte, digest string, parameters []byte) (string, error) {
 func (iv *Intervenable) Save(folder string) error {
 	file := saved{Version: saveVersion, Model: iv.model.Catalogue().Model, Config: iv.config}
 	for _, key := range iv.keys() {
-		if (*iv.frozen.Load())[key] {
+		if iv.frozenNow()[key] {
 			file.Frozen = append(file.Frozen, key.String())
 		}
 	}

@@ -159,7 +159,7 @@ func (t *Trainer) take(bind func() (*bound, error)) (float64, error) {
 }
 
 func (t *Trainer) step(b *bound) (float64, error) {
-	task := &trainingTask{Trainer: t, frozen: *t.iv.frozen.Load()}
+	task := &trainingTask{Trainer: t, frozen: t.iv.frozenNow()}
 	keys := t.keys(b.call, task.frozen)
 	feed, err := t.feed(keys)
 	if err != nil {

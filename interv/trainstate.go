@@ -51,7 +51,7 @@ func (t *Trainer) value(key parameterKey) *tensors.Tensor {
 	if key.owner == ofModel {
 		return t.weights[key]
 	}
-	return (*t.iv.parameters.Load())[key]
+	return t.iv.values()[key]
 }
 
 // Numbers returns a function that computes numbers of a prepared call, and takes no step: the elements of the node that of makes, row by row,
@@ -106,7 +106,7 @@ func (t *Trainer) State() map[string]*tensors.Tensor {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	state := map[string]*tensors.Tensor{stateSteps: tensors.FromValue([]float64{float64(t.steps)})}
-	for key, value := range *t.iv.parameters.Load() {
+	for key, value := range t.iv.values() {
 		state[stateValue+key.String()] = value
 	}
 	for key, value := range t.weights {
@@ -137,7 +137,7 @@ func (t *Trainer) SetState(state map[string]*tensors.Tensor) error {
 		return refuse(stateSteps, fmt.Sprint(count), "a whole number, 0 or more")
 	}
 	keys := map[string]parameterKey{}
-	for _, all := range []parameterValues{*t.iv.parameters.Load(), t.weights} {
+	for _, all := range []parameterValues{t.iv.values(), t.weights} {
 		for key := range all {
 			keys[key.String()] = key
 		}

@@ -31,7 +31,9 @@ type Model struct {
 	compiling    sync.Once
 	compiled     *compiled // see compile
 	compileError error
-	reachable    sync.Map // of variables' names to the values that any inputs lead to, once somebody asked
+
+	mu        sync.Mutex         // and no sync.Map, as in interv.Intervenable
+	reachable map[string][]Value // that any inputs lead to, by variable, once somebody asked
 }
 
 // node is a variable with what New finds out about it.
@@ -54,7 +56,7 @@ const mostCombinations = 1 << 20
 // New makes a model of variables in any order. It refuses names that are empty, taken or unknown, cycles, variables without values
 // or mechanism, mechanisms that do not fit their parents or that leave their variable's list of values, and models without output.
 func New(variables ...Variable) (*Model, error) {
-	m := &Model{byName: map[string]*node{}}
+	m := &Model{byName: map[string]*node{}, reachable: map[string][]Value{}}
 	names := make([]string, len(variables))
 	for i, v := range variables {
 		names[i] = v.Name

@@ -152,10 +152,13 @@ func (m *Model) Balanced(variable string, values ...Value) Sampler {
 
 // reached are the values of a variable that any inputs lead to, which in a part of a split model may be few; all, where that cannot be found out.
 func (m *Model) reached(n *node) []Value {
-	if known, ok := m.reachable.Load(n.Name); ok {
-		return known.([]Value)
+	m.mu.Lock()
+	values, known := m.reachable[n.Name]
+	m.mu.Unlock()
+	if known {
+		return values
 	}
-	values := n.Values
+	values = n.Values
 	if c, err := m.compile(); err == nil {
 		if j, err := c.jointly([]string{n.Name}); err == nil {
 			values = nil
@@ -164,7 +167,9 @@ func (m *Model) reached(n *node) []Value {
 			}
 		}
 	}
-	m.reachable.Store(n.Name, values)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.reachable[n.Name] = values
 	return values
 }
 

@@ -26,15 +26,15 @@ func own(folder string, info os.FileInfo) error {
 
 // Dial connects to an engine, and only to one of the same user.
 func (p Place) Dial() (net.Conn, error) {
-	conn, err := net.Dial("unix", p.Socket)
+	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: p.Socket, Net: "unix"})
 	if err != nil {
 		return nil, err
 	}
-	if err := sameUser(conn.(*net.UnixConn)); err != nil {
+	if err := sameUser(conn); err != nil {
 		conn.Close()
 		return nil, err
 	}
-	return inSystem(conn.(*net.UnixConn))
+	return inSystem(conn)
 }
 
 // sameUser checks who is at the other end.
