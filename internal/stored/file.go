@@ -15,6 +15,12 @@ type Identity struct {
 	Changed  int64  // nanoseconds, when anything of the file last changed, which nobody can set; 0 where the system does not tell
 }
 
+// IdentityOf is the identity of what a path leads to, of which info was asked.
+func IdentityOf(path string, info os.FileInfo) Identity {
+	inode, changed, _ := status(info)
+	return Identity{path, info.Size(), info.ModTime().UnixNano(), inode, changed}
+}
+
 // File is a file that is not to change any more. It stays open until nothing refers to it.
 type File struct {
 	Identity
@@ -60,11 +66,11 @@ func (f *File) now() (Identity, error) {
 	if err != nil {
 		return Identity{}, err
 	}
-	inode, changed, named := status(info)
-	if !named { // it was removed, or another took its place, which changes nothing of what can still be read here
-		changed = f.Changed
+	identity := IdentityOf(f.Path, info)
+	if _, _, named := status(info); !named { // it was removed, or another took its place, which changes nothing of what can still be read here
+		identity.Changed = f.Changed
 	}
-	return Identity{f.Path, info.Size(), info.ModTime().UnixNano(), inode, changed}, nil
+	return identity, nil
 }
 
 // check opens the file if need be, and refuses one that has been written to since it was first opened.

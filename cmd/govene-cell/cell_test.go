@@ -1,0 +1,309 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The tests' own program stands for govene-cell, under the name go.
+func TestMain(m *testing.M) {
+	if os.Getenv("GOVENE_CELL_TEST") != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// kernel is a folder of cells beside a library, as GoNB makes it, with a go behind govene-cell that says what it was asked.
+type kernel struct {
+	t              *testing.T
+	cells, library string
+	plain          string // the go behind both
+	environment    []string
+	log            string
+	count          int // of cells made anew
+}
+
+func newKernel(t *testing.T) *kernel {
+	if testing.Short() {
+		t.Skip("links programs, which takes seconds")
+	}
+	root := t.TempDir()
+	k := &kernel{t: t, cells: filepath.Join(root, "it's cells"), library: filepath.Join(root, "library"), log: filepath.Join(root, "log")}
+	var err error
+	if k.plain, err = exec.LookPath("go"); err != nil {
+		t.Skip("there is no go")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	front, behind := filepath.Join(root, "front of all"), filepath.Join(root, "behind")
+	k.write(filepath.Join(behind, "go"), fmt.Sprintf("#!/bin/sh\necho \"$*\" >>'%s'\nexec '%s' \"$@\"\n", k.log, k.plain))
+	if err := os.Chmod(filepath.Join(behind, "go"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(front, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(self, filepath.Join(front, "go")); err != nil {
+		t.Skip(err)
+	}
+	k.environment = append(os.Environ(), "PATH="+strings.Join([]string{front, behind, os.Getenv("PATH")}, string(filepath.ListSeparator)), "GOVENE_CELL_TEST=1",
+		"GOWORK=", "GOFLAGS=-ldflags=-s", "GOEXPERIMENT=")
+	k.write(filepath.Join(k.cells, "go.mod"), "module cells\n\ngo 1.24\n")
+	k.write(filepath.Join(k.cells, "go.work"), "go 1.24\n\nuse (\n\t.\n\t../library\n)\n")
+	k.write(filepath.Join(k.library, "go.mod"), "module example.org/library\n\ngo 1.24\n")
+	k.write(filepath.Join(k.library, "library.go"), `package library
+
+import (
+	"embed"
+	"strings"
+
+	"example.org/library/internal/secret"
+)
+
+//go:embed words
+var words embed.FS
+
+// Says is what all files of the package say.
+func Says() string {
+	var all []string
+	for _, name := range []string{"words/deep/a", "words/deep/b"} {
+		text, _ := words.ReadFile(name)
+		all = append(all, string(text))
+	}
+	return strings.Join(append(all, said...), " ")
+}
+
+var said = []string{secret.Word}
+`)
+	k.write(filepath.Join(k.library, "internal", "secret", "secret.go"), "package secret\n\nconst Word = \"secret\"\n")
+	k.write(filepath.Join(k.library, "words", "deep", "a"), "a")
+	k.write(filepath.Join(k.library, "tagged.go"), "//go:build tagged\n\npackage library\n\nfunc init() { said = append(said, \"tagged\") }\n")
+	return k
+}
+
+func (k *kernel) write(path, text string) {
+	k.t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		k.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		k.t.Fatal(err)
+	}
+}
+
+// cell writes a cell that prints a value, and imports further packages.
+func (k *kernel) cell(value any, imports ...string) {
+	text := "package main\n\nimport (\n\t\"fmt\"\n\t\"example.org/library\"\n"
+	for _, path := range imports {
+		text += fmt.Sprintf("\t_ %q\n", path)
+	}
+	k.write(filepath.Join(k.cells, "main.go"), text+fmt.Sprintf(")\n\nfunc main() { fmt.Println(library.Says(), %#v) }\n", value))
+}
+
+// build is "go build" with flags: what the cell then says, and whether the go behind was asked to build.
+func (k *kernel) build(flags ...string) (says string, asked bool) {
+	k.t.Helper()
+	time.Sleep(30 * time.Millisecond) // what has just been written is taken for what may still change
+	os.Remove(k.log)
+	program := filepath.Join(k.cells, "cell")
+	os.Remove(program)
+	if out, err := k.run("go", append([]string{"build", "-o", program}, flags...)...); err != nil {
+		k.t.Fatalf("%v\n%s", err, out)
+	}
+	out, err := k.run(program)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	log, _ := os.ReadFile(k.log)
+	return strings.TrimSpace(out), strings.Contains("\n"+string(log), "\nbuild ")
+}
+
+func (k *kernel) run(program string, arguments ...string) (string, error) {
+	command := exec.Command("env", append([]string{program}, arguments...)...) // env looks along the environment's PATH
+	command.Dir, command.Env = k.cells, k.environment
+	out, err := command.CombinedOutput()
+	return string(out), err
+}
+
+// check builds, and compares what the cell says and who built it.
+func (k *kernel) check(says string, asked bool, flags ...string) {
+	k.t.Helper()
+	if got, asking := k.build(flags...); got != says || asking != asked {
+		k.t.Errorf("got %q, and that go was asked is %v; wanted %q, %v", got, asking, says, asked)
+	}
+}
+
+// anew checks that go is asked twice, as it compiles the library first and notes the cell alone, and then no more.
+func (k *kernel) anew(says string, flags ...string) {
+	k.t.Helper()
+	for _, asked := range []bool{true, true, false} {
+		k.count++ // go keeps cells, too
+		k.cell(-k.count)
+		k.check(fmt.Sprint(says, " ", -k.count), asked, flags...)
+	}
+}
+
+// Cells are built without go, until something else than the cell changes.
+func TestBuild(t *testing.T) {
+	k := newKernel(t)
+	k.anew("a  secret")
+
+	library := filepath.Join(k.library, "internal", "secret", "secret.go")
+	before, err := os.Stat(library)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.write(library, "package secret\n\nconst Word = \"open\"\n")
+	k.anew("a  open")
+	k.write(library, "package secret\n\nconst Word = \"SECRET\"\n")
+	if err := os.Chtimes(library, before.ModTime(), before.ModTime()); err != nil { // as long and as old as it was at first
+		t.Fatal(err)
+	}
+	k.anew("a  SECRET")
+
+	k.write(filepath.Join(k.library, "words", "deep", "b"), "b")
+	k.anew("a b SECRET")
+	k.write(filepath.Join(k.library, "words", "deep", "a"), "A")
+	k.anew("A b SECRET")
+	k.write(filepath.Join(k.library, "more.go"), "package library\n\nfunc init() { said = append(said, \"more\") }\n")
+	k.anew("A b SECRET more")
+	if err := os.Remove(filepath.Join(k.library, "more.go")); err != nil {
+		t.Fatal(err)
+	}
+	k.cell(3)
+	k.check("A b SECRET 3", true)
+
+	k.cell(4)
+	k.check("A b SECRET 4", false) // go had compiled that library before
+	k.anew("A b SECRET tagged", "-tags=tagged")
+	k.cell(5)
+	k.check("A b SECRET 5", false)
+
+	k.cell(6, "strings", "unicode/utf8")
+	k.check("A b SECRET 6", true)
+	for i, imports := range [][]string{{"unicode/utf8"}, {}, {"strings"}, {"unicode/utf8", "strings"}} {
+		k.cell(i, imports...)
+		k.check(fmt.Sprint("A b SECRET ", i), false)
+	}
+
+	k.environment = append(k.environment, "GOFLAGS=-ldflags=-s -tags=tagged")
+	k.cell(7)
+	k.check("A b SECRET tagged 7", true)
+	k.cell(8)
+	k.check("A b SECRET tagged 8", false)
+	k.write(filepath.Join(k.library, "go.mod"), "module example.org/library\n\ngo 1.23\n")
+	k.anew("A b SECRET tagged")
+	k.write(filepath.Join(k.cells, "more.go"), "package main\n\nfunc init() { fmt.Print(1) }\n\nimport \"fmt\"\n")
+	k.cell(9)
+	if says, _ := k.run("go", "build", "-o", "cell"); says == "" {
+		t.Error("an import after a declaration was built")
+	}
+	k.write(filepath.Join(k.cells, "more.go"), "package main\n\nimport \"fmt\"\n\nfunc init() { fmt.Print(1) }\n")
+	k.check("1A b SECRET tagged 9", true)
+	k.cell(10)
+	k.check("1A b SECRET tagged 10", false)
+	os.Remove(filepath.Join(k.cells, "more.go"))
+	k.cell(11)
+	k.check("A b SECRET tagged 11", false)
+}
+
+// What go refuses is refused with its words, whatever was built before, and the notes of that are kept.
+func TestRefused(t *testing.T) {
+	k := newKernel(t)
+	k.anew("a  secret")
+	for _, text := range []string{
+		"package main\n\nimport \"fmt\"\n\nfunc main() { fmt.Println(unknown) }\n",
+		"package main\n\nfunc main() { var unused int }\n",
+		"package main\n\nimport \"fmt\"\n\nfunc main() {}\n",
+		"package main\n\nfunc main() {",
+		"package main\n\nimport \"no/such/package\"\n\nfunc main() {}\n",
+		"package main\n\nimport _ \"example.org/library/internal/secret\"\n\nfunc main() {}\n",
+		"package main\n\nimport _ \"embed\"\n\n//go:embed missing\nvar text string\n\nfunc main() { print(text) }\n",
+		"//go:build ignore\n\npackage main\n\nfunc main() {}\n",
+		"//go:debug nosuch=1\npackage main\n\nfunc main() {}\n",
+		"package main\n\nfunc other() {}\n",
+		"package main\n\nfunc bodyless()\n\nfunc main() { bodyless() }\n",
+	} {
+		k.write(filepath.Join(k.cells, "main.go"), text)
+		said, err := k.run("go", "build", "-o", "cell")
+		wanted, wantedErr := k.run(k.plain, "build", "-o", "cell")
+		if err == nil || wantedErr == nil || err.Error() != wantedErr.Error() || said != wanted {
+			t.Errorf("%s\ngot %v, %s\nwanted %v, %s", text, err, said, wantedErr, wanted)
+		}
+	}
+	k.cell(2)
+	k.check("a  secret 2", false)
+}
+
+// What is no build of a cell is go's alone.
+func TestElse(t *testing.T) {
+	k := newKernel(t)
+	k.anew("a  secret")
+	for _, arguments := range [][]string{{"version"}, {"env", "GOWORK"}, {"list", "."}, {"build", "-n", "-o", "cell"}, {"build", "-o"}, {"build", "-nosuch"}, {}} {
+		said, err := k.run("go", arguments...)
+		wanted, wantedErr := k.run(k.plain, arguments...)
+		if fmt.Sprint(err) != fmt.Sprint(wantedErr) || said != wanted && arguments[0] != "build" {
+			t.Errorf("go %v: got %v, %s; wanted %v, %s", arguments, err, said, wantedErr, wanted)
+		}
+	}
+	if said, err := k.run("go", "build", "-o", "cell", "-x"); err != nil || !strings.Contains(said, "WORK=") {
+		t.Errorf("go build -x: got %v, %s", err, said)
+	}
+	k.cell(2)
+	k.check("a  secret 2", false)
+}
+
+// Whatever is written in whatever order, the program is the one that go alone builds, to the byte but for the build's identity.
+func TestAsGo(t *testing.T) {
+	k := newKernel(t)
+	random := rand.New(rand.NewPCG(22, 1))
+	asked, steps := 0, 24
+	for step := range steps {
+		for range random.IntN(3) {
+			switch random.IntN(6) {
+			case 0:
+				k.write(filepath.Join(k.library, "internal", "secret", "secret.go"), fmt.Sprintf("package secret\n\nconst Word = \"%d\"\n", random.IntN(3)))
+			case 1:
+				k.write(filepath.Join(k.library, "words", "deep", []string{"a", "b"}[random.IntN(2)]), fmt.Sprint(random.IntN(3)))
+			case 2:
+				k.write(filepath.Join(k.library, "more.go"), fmt.Sprintf("package library\n\nfunc init() { said = append(said, \"%d\") }\n", random.IntN(3)))
+			case 3:
+				os.Remove(filepath.Join(k.library, "more.go"))
+			}
+		}
+		k.cell(step, [][]string{{}, {"strings"}, {"net/url"}, {"net/url", "strings"}}[random.IntN(4)]...)
+		says, asking := k.build()
+		if asking {
+			asked++
+		}
+		if out, err := k.run(k.plain, "build", "-o", "other"); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		if out, err := k.run(filepath.Join(k.cells, "other")); err != nil || strings.TrimSpace(out) != says {
+			t.Fatalf("step %d: got %q, wanted %q, %v", step, says, out, err)
+		}
+	}
+	if asked == 0 || asked == steps {
+		t.Errorf("go was asked in %d of %d steps", asked, steps)
+	}
+}
+
+// Without another go on the PATH it says so.
+func TestNoGo(t *testing.T) {
+	k := newKernel(t)
+	command := exec.Command(filepath.Join(filepath.Dir(k.cells), "front of all", "go"), "version")
+	command.Env = []string{"PATH=" + filepath.Join(filepath.Dir(k.cells), "front of all"), "GOVENE_CELL_TEST=1"}
+	out, err := command.CombinedOutput()
+	if err == nil || !bytes.Contains(out, []byte("no other command go")) {
+		t.Errorf("got %v, %s", err, out)
+	}
+}
