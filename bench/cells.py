@@ -259,8 +259,9 @@ def stop_engine():
 
 
 def engine_process():
+    """This run's: others may hold other models."""
     for process in psutil.process_iter(["cmdline"]):
-        if (process.info["cmdline"] or [])[:2] == [ENGINE, "serve"]:
+        if (process.info["cmdline"] or [])[:2] == [ENGINE, "serve"] and process.environ().get("GOVENE_ENGINE_FOLDER") == os.environ["GOVENE_ENGINE_FOLDER"]:
             return process
 
 
@@ -372,7 +373,7 @@ def main():
             say(f"{NOTEBOOKS} notebooks, {kind}: {one_by_one:.1f} s, {at_once:.1f} s, {engine:.0f} and {cells:.0f} MiB")
             print(f"| {kind} | {one_by_one:.1f} s | {at_once:.1f} s | {engine:.0f} MiB | {cells:.0f} MiB |", flush=True)
     if "calls" not in WITHOUT:
-        print("\n## Calls\n\n| call | in one process, calls a second | through the engine, calls a second | more |\n| --- | ---: | ---: | ---: |")
+        print("\n## Calls\n\nWhat a call returns is read, too.\n\n| call | in one process, calls a second | through the engine, calls a second | more |\n| --- | ---: | ---: | ---: |")
         calls()
     left_out = [part for part in WITHOUT if part] + ["cells that link XLA, for want of a C compiler"] * (CGO != "1")
     cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")

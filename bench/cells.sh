@@ -30,7 +30,7 @@ lines=$folder/lines
 if [[ ,${WITHOUT:-}, != *,calls,* ]]; then
 	for backend in "$CONFIGURATION" "resident:$CONFIGURATION"; do
 		echo "Calls on $backend."
-		GOMLX_BACKEND=$backend $bin/bench-gru -n 5000 >>"$lines"
+		GOMLX_BACKEND=$backend $bin/bench-gru -read -n 5000 >>"$lines"
 		GOMLX_BACKEND=$backend $bin/bench-precision -folder "$folder/gpt2" -batch 1 -length 32 -n 50 >>"$lines"
 	done
 	$bin/govene-engine stop "$CONFIGURATION"

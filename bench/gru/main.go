@@ -1,14 +1,18 @@
 // Command gru times the GRU tutorial's calls and prints one line of JSON for each, with the time to compile its program apart. Each call
-// returns the clean output on the base too, as pyvene always does. GOMLX_BACKEND chooses the backend.
+// returns the clean output on the base too, as pyvene always does. With -read all that it returns is read within the time, as whoever looks
+// at it does. GOMLX_BACKEND chooses the backend.
 package main
 
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
+	"slices"
 
 	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/govene/govene/backend"
 	"github.com/govene/govene/bench/internal/profile"
@@ -20,6 +24,7 @@ import (
 
 func main() {
 	count := flag.Int("n", 2000, "calls to time")
+	reading := flag.Bool("read", false, "read what a call returns within its time")
 	flag.Parse()
 	defer profile.Start()()
 	engine, choice, err := backend.New()
@@ -28,16 +33,21 @@ func main() {
 		os.Exit(1)
 	}
 	model := gru.MustNewClassifier(gru.Config{Layers: 1, Width: 2}, 42)
-	report := func(name string, iv *interv.Intervenable, call func()) {
-		timing.Report(choice.Name, name, iv, 1+*count/10, *count, call)
+	report := func(name string, iv *interv.Intervenable, call func() *interv.GradientResult) {
+		timing.Report(choice.Name, name, iv, 1+*count/10, *count, func() {
+			if result := call(); *reading {
+				read(result)
+			}
+		})
 	}
 
 	vanilla := interv.MustNew(engine, model, interv.Config{Representations: []interv.Representation{
 		{Component: gru.CellOutput, Unit: interv.Step, MaxUnits: 1, Intervention: interv.Vanilla{}}}})
 	base, source := uniform(1, 10, 10, 2), uniform(2, 10, 10, 2)
 	steps := interv.FromTo(interv.Repeat(10, 0, 2, 4), interv.Repeat(10, 0, 5, 7))
-	report("vanilla", vanilla, func() {
-		vanilla.MustRun(interv.Call{Base: base, Sources: []interv.Inputs{source}, Locations: []*interv.Location{steps}, WithBase: true})
+	report("vanilla", vanilla, func() *interv.GradientResult {
+		call := interv.Call{Base: base, Sources: []interv.Inputs{source}, Locations: []*interv.Location{steps}, WithBase: true}
+		return &interv.GradientResult{Result: *vanilla.MustRun(call)}
 	})
 
 	base, source = uniform(3, 1, 1, 2), uniform(4, 1, 1, 2)
@@ -46,17 +56,25 @@ func main() {
 	rotated := interv.Representation{Component: gru.CellOutput, Unit: interv.Step, Intervention: interv.LowRankRotatedSpace{Rank: 2}}
 	das := interv.MustNew(engine, model, interv.Config{Representations: []interv.Representation{rotated}})
 	gradient := das.Gradient(sum)
-	report("das", das, func() {
-		gradient.MustRun(interv.Call{Base: base, Sources: []interv.Inputs{source}, Locations: []*interv.Location{first}, WithBase: true})
+	report("das", das, func() *interv.GradientResult {
+		return gradient.MustRun(interv.Call{Base: base, Sources: []interv.Inputs{source}, Locations: []*interv.Location{first}, WithBase: true})
 	})
 
 	rotated.SubspacePartition, rotated.Link = [][]int{interv.Range(0, 1), interv.Range(1, 2)}, "0"
 	linked := interv.MustNew(engine, model, interv.Config{Representations: []interv.Representation{rotated, rotated}})
 	linkedGradient := linked.Gradient(sum)
-	report("das_linked", linked, func() {
-		linkedGradient.MustRun(interv.Call{Base: base, Sources: []interv.Inputs{source, source},
+	report("das_linked", linked, func() *interv.GradientResult {
+		return linkedGradient.MustRun(interv.Call{Base: base, Sources: []interv.Inputs{source, source},
 			Locations: []*interv.Location{first, first}, Subspaces: [][][]int{{{0}}, {{1}}}, WithBase: true})
 	})
+}
+
+func read(result *interv.GradientResult) {
+	results := slices.Concat([]*tensors.Tensor{result.Output, result.BaseOutput}, slices.Collect(maps.Values(result.Gradients)),
+		slices.Collect(maps.Values(result.Tangents)))
+	for _, value := range results {
+		tensors.MustCopyFlatData[float32](value)
+	}
 }
 
 func uniform(seed uint64, dimensions ...int) interv.Inputs {

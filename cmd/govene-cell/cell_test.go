@@ -260,6 +260,11 @@ func TestElse(t *testing.T) {
 	}
 	k.cell(2)
 	k.check("a  secret 2", false)
+
+	k.environment = append(k.environment, notesVariable+"="+t.TempDir())
+	if said, err := k.run("go", "sh", "-c", "echo $"+notesVariable); err != nil || said != "\n" { // go asks compilers of C who they are, by name
+		t.Errorf("in place of a tool: got %v, %q", err, said)
+	}
 }
 
 // Whatever is written in whatever order, the program is the one that go alone builds, to the byte but for the build's identity.

@@ -36,9 +36,13 @@ func fail(err error) {
 	os.Exit(1)
 }
 
-// become goes on as another program.
-func become(path string, arguments []string) {
-	fail(fmt.Errorf("%s: %w", path, syscall.Exec(path, append([]string{path}, arguments...), os.Environ())))
+// become goes on as another program, that of a path or one on the PATH.
+func become(program string, arguments []string) {
+	path, err := exec.LookPath(program)
+	if err != nil {
+		fail(err)
+	}
+	fail(fmt.Errorf("%s: %w", path, syscall.Exec(path, append([]string{program}, arguments...), os.Environ())))
 }
 
 // behind is the next command go on the PATH after this one.
