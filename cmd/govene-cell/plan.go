@@ -149,9 +149,9 @@ func (p *plan) imports() ([]string, error) {
 	return imports, nil
 }
 
-// compiled are the extensions of what "go build" compiles.
+// compiled are the extensions of what "go build" compiles, or compiles by.
 var compiled = []string{".go", ".c", ".cc", ".cpp", ".cxx", ".m", ".h", ".hh", ".hpp", ".hxx", ".f", ".F", ".for", ".f90", ".s", ".S", ".sx",
-	".swig", ".swigcxx", ".syso"}
+	".swig", ".swigcxx", ".syso", ".pgo"}
 
 // environment tells this process's environment from others.
 func environment() []byte {
