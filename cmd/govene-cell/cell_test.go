@@ -115,7 +115,6 @@ func (k *kernel) build(flags ...string) (says string, asked bool) {
 	time.Sleep(30 * time.Millisecond) // what has just been written is taken for what may still change
 	os.Remove(k.log)
 	program := filepath.Join(k.cells, "cell")
-	os.Remove(program)
 	if out, err := k.run("go", append([]string{"build", "-o", program}, flags...)...); err != nil {
 		k.t.Fatalf("%v\n%s", err, out)
 	}
@@ -142,13 +141,16 @@ func (k *kernel) check(says string, asked bool, flags ...string) {
 	}
 }
 
-// anew checks that go is asked twice, as it compiles the library first and notes the cell alone, and then no more.
+// anew checks that go is asked, for one cell more where it compiles the library first, and then no more.
 func (k *kernel) anew(says string, flags ...string) {
 	k.t.Helper()
-	for _, asked := range []bool{true, true, false} {
+	for i := range 3 {
 		k.count++ // go keeps cells, too
 		k.cell(-k.count)
-		k.check(fmt.Sprint(says, " ", -k.count), asked, flags...)
+		wanted := fmt.Sprint(says, " ", -k.count)
+		if got, asked := k.build(flags...); got != wanted || i != 1 && asked != (i == 0) {
+			k.t.Errorf("cell %d: got %q, and that go was asked is %v; wanted %q", i, got, asked, wanted)
+		}
 	}
 }
 
@@ -230,6 +232,7 @@ func TestRefused(t *testing.T) {
 		"package main\n\nimport _ \"embed\"\n\n//go:embed missing\nvar text string\n\nfunc main() { print(text) }\n",
 		"//go:build ignore\n\npackage main\n\nfunc main() {}\n",
 		"//go:debug nosuch=1\npackage main\n\nfunc main() {}\n",
+		"//\t+build ignore\n\npackage main\n\nfunc main() {}\n",
 		"package main\n\nfunc other() {}\n",
 		"package main\n\nfunc bodyless()\n\nfunc main() { bodyless() }\n",
 	} {
@@ -242,6 +245,57 @@ func TestRefused(t *testing.T) {
 	}
 	k.cell(2)
 	k.check("a  secret 2", false)
+
+	k.write(filepath.Join(k.cells, "cell"), "dear to somebody")
+	if said, err := k.run("go", "build", "-o", "cell"); err == nil || !strings.Contains(said, "not an object file") {
+		t.Errorf("a file that is no program: got %v, %s", err, said)
+	}
+}
+
+// What a build would find if it were there is waited for, too.
+func TestAppears(t *testing.T) {
+	k := newKernel(t)
+	other := filepath.Join(filepath.Dir(k.library), "other")
+	k.write(filepath.Join(other, "library.go"), "package library\n\n// Says says so.\nfunc Says() string { return \"other\" }\n")
+	k.write(filepath.Join(other, "go.mod"), "module example.org/library\n\ngo 1.24\n")
+	k.write(filepath.Join(k.library, "words", "empty", "deep", ".none"), "")
+	k.write(filepath.Join(filepath.Dir(k.library), "none", "go.mod"), "module example.org/none\n\ngo 1.24\n")
+	work := "go 1.24\n\nuse (\n\t.\n\t../none\n\t../library\n)\n"
+	k.write(filepath.Join(k.cells, "go.work"), work)
+	k.anew("a  secret")
+
+	k.write(filepath.Join(k.library, "words", "empty", "deep", "b"), "b") // embedded, and not said
+	k.anew("a  secret")
+
+	mod := filepath.Join(k.cells, "go.mod")
+	k.write(filepath.Join(k.cells, "go.work"), strings.Replace(work, "\t../library\n", "", 1))
+	k.write(mod, "module cells\n\ngo 1.24\n\nrequire example.org/library v1.0.0\n")
+	k.write(filepath.Join(filepath.Dir(k.library), "none", "go.mod"), "module example.org/none\n\ngo 1.24\n\nreplace example.org/library => ../library\n")
+	k.anew("a  secret")
+	k.write(filepath.Join(filepath.Dir(k.library), "none", "go.mod"), "module example.org/none\n\ngo 1.24\n\nreplace example.org/library => ../other\n")
+	k.anew("other")
+
+	settings := filepath.Join(filepath.Dir(k.library), "env")
+	k.environment = append(k.environment, "GOENV="+settings, "GOFLAGS=")
+	k.anew("other")
+	k.write(settings, "GOFLAGS=-v\n")
+	k.cell(1)
+	k.check("other 1", true)
+	k.cell(2)
+	k.check("other 2", true) // asks for more than a cell
+
+	k.write(settings, "GOFLAGS=-ldflags=-s\n")
+	k.anew("other")
+	k.write(filepath.Join(k.cells, "go.work"), "go 1.24\n\nuse .\n")
+	if said, err := k.run("go", "build", "-o", "cell"); err == nil {
+		t.Errorf("without the library: got %s", said)
+	}
+	k.write(mod, "module cells\n\ngo 1.24\n\nrequire example.org/library v1.0.0\n\nreplace example.org/library => ../library\n")
+	k.anew("a  secret")
+	k.write(filepath.Join(k.library, "internal", "go.mod"), "module example.org/library/internal\n\ngo 1.24\n")
+	if said, err := k.run("go", "build", "-o", "cell"); err == nil {
+		t.Errorf("a module within the library: got %s", said)
+	}
 }
 
 // What is no build of a cell is go's alone.
@@ -271,7 +325,7 @@ func TestElse(t *testing.T) {
 func TestAsGo(t *testing.T) {
 	k := newKernel(t)
 	random := rand.New(rand.NewPCG(22, 1))
-	asked, steps := 0, 24
+	asked, steps := 0, 16
 	for step := range steps {
 		for range random.IntN(3) {
 			switch random.IntN(6) {
@@ -283,9 +337,13 @@ func TestAsGo(t *testing.T) {
 				k.write(filepath.Join(k.library, "more.go"), fmt.Sprintf("package library\n\nfunc init() { said = append(said, \"%d\") }\n", random.IntN(3)))
 			case 3:
 				os.Remove(filepath.Join(k.library, "more.go"))
+			case 4:
+				k.write(filepath.Join(k.library, ".none"), "") // changes the folder alone
+			case 5:
+				k.environment = append(k.environment, fmt.Sprint("ANY=", random.IntN(2)))
 			}
 		}
-		k.cell(step, [][]string{{}, {"strings"}, {"net/url"}, {"net/url", "strings"}}[random.IntN(4)]...)
+		k.cell(random.IntN(3), [][]string{{}, {"strings"}, {"net/url"}, {"net/url", "strings"}}[random.IntN(4)]...)
 		says, asking := k.build()
 		if asking {
 			asked++

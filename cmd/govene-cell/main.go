@@ -72,16 +72,18 @@ var known = []string{"-asmflags", "-buildvcs", "-gcflags", "-ldflags", "-mod", "
 
 // isCell tells a kernel's "build -o file", with flags that are known.
 func isCell(arguments []string) bool {
-	if len(arguments) < 3 || arguments[0] != "build" || arguments[1] != "-o" {
-		return false
-	}
-	for _, flag := range slices.Concat(arguments[3:], strings.Fields(os.Getenv("GOFLAGS"))) {
-		if name, _, _ := strings.Cut(flag, "="); !slices.Contains(known, name) {
-			return false
-		}
-	}
-	return true
+	return len(arguments) >= 3 && arguments[0] == "build" && arguments[1] == "-o" && allKnown(arguments[3:])
 }
+
+func allKnown(flags []string) bool {
+	return !slices.ContainsFunc(flags, func(flag string) bool {
+		name, _, _ := strings.Cut(flag, "=")
+		return !slices.Contains(known, name)
+	})
+}
+
+// most is how many notes are kept.
+const most = 16
 
 // build builds as noted, or notes how go builds, and ends the process. It returns if go is to build unnoted. Notes of builds are kept side
 // by side, as cells import now these packages and now those.
@@ -91,7 +93,11 @@ func build(command string, arguments []string) {
 		return
 	}
 	failed := ""
-	for _, notes := range newestFirst(root) {
+	for i, notes := range newestFirst(root) {
+		if i >= most {
+			os.RemoveAll(notes)
+			continue
+		}
 		p, err := readPlan(notes)
 		if err != nil || !p.fits(command, arguments) {
 			continue

@@ -14,25 +14,52 @@ import (
 // notesVariable tells govene-cell, where go calls it in place of a tool, the folder that the notes of a build are kept in.
 const notesVariable = "GOVENE_CELL_NOTES"
 
-// noteBuild has go build, and leaves a plan if it could be made. Its error is go's, or that go could not be called.
+// noteBuild has go build, and leaves a plan if it could be made. Its error is go's, or that go was not called.
 func noteBuild(notes, command string, arguments []string) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
+	if strings.Contains(self, "'") && strings.Contains(self, `"`) {
+		return errors.New("go cannot be told a path with both quotes")
+	}
 	begun := time.Now()
-	inputs := make(chan []string, 1)
-	go func() { inputs <- list(command, arguments[3:]) }()
+	s, err := settingsOf(command)
+	if err != nil {
+		return err
+	}
+	if !allKnown(strings.Fields(s.GOFLAGS)) {
+		return errors.New("GOFLAGS ask for more than a cell")
+	}
+	p := &plan{notes: notes, Command: command, Arguments: arguments, Environment: environment()}
+	listed := make(chan error, 1)
+	go func() {
+		var err error
+		p.inputs, err = list(command, arguments[3:], s)
+		p.State, _ = p.state()
+		listed <- err
+	}()
 	build := exec.Command(command, slices.Insert(slices.Clone(arguments), 1, "-toolexec="+quoted(self))...)
 	build.Env = append(os.Environ(), notesVariable+"="+notes)
 	build.Stdout, build.Stderr = os.Stdout, os.Stderr
 	if err := build.Run(); err != nil {
 		return err
 	}
-	if p, err := newPlan(notes, command, arguments, <-inputs, begun); err != nil || p.write() != nil {
+	if <-listed != nil || p.complete(begun) != nil || p.write() != nil {
 		os.RemoveAll(notes)
 	}
 	return nil
+}
+
+// settings are what "go env" says of them.
+type settings struct{ GOENV, GOFLAGS, GOMOD, GOROOT, GOWORK string }
+
+func settingsOf(command string) (s settings, err error) {
+	text, err := exec.Command(command, "env", "-json", "GOENV", "GOFLAGS", "GOMOD", "GOROOT", "GOWORK").Output()
+	if err != nil {
+		return s, err
+	}
+	return s, json.Unmarshal(text, &s)
 }
 
 // quoted is a path as go takes it where arguments may follow.
@@ -43,32 +70,67 @@ func quoted(path string) string {
 	return "'" + path + "'"
 }
 
-// list asks go for the files and folders that the build of the cell depends on, except for its own; nil if it cannot tell.
-func list(command string, flags []string) []string {
-	template := `{{with .Module}}{{.GoMod}}{{"\n"}}{{.Dir}}/go.sum{{"\n"}}{{end}}{{if .DepOnly}}{{.Dir}}{{"\n"}}`
+// list asks go for the files and folders that the build of the cell depends on, except for its own, and adds those that are not there and
+// would change it if they were.
+func list(command string, flags []string, s settings) ([]string, error) {
+	template := `{{if .DepOnly}}{{.Dir}}{{"\x00"}}{{with .Module}}{{.Dir}}{{end}}{{"\x00"}}{{if .EmbedPatterns}}embeds{{end}}{{"\x00"}}{{with .Module}}{{.GoMod}}{{end}}`
 	for _, files := range []string{"Go", "Cgo", "IgnoredGo", "IgnoredOther", "C", "CXX", "M", "H", "F", "S", "Swig", "SwigCXX", "Syso", "Embed"} {
-		template += `{{range .` + files + `Files}}{{$.Dir}}{{"\t"}}{{.}}{{"\n"}}{{end}}`
+		template += `{{range .` + files + `Files}}{{"\x00"}}{{.}}{{end}}`
 	}
 	packages, err := exec.Command(command, slices.Concat([]string{"list", "-deps", "-f", template + "{{end}}"}, flags)...).Output()
 	if err != nil {
-		return nil
+		return nil, err
 	}
-	settings, err := exec.Command(command, "env", "GOENV", "GOWORK").Output()
+	modules, err := exec.Command(command, "list", "-m", "-f", "{{.GoMod}}").Output() // of the workspace, those without packages of the cell, too
 	if err != nil {
-		return nil
+		return nil, err
 	}
-	var paths []string
-	for line := range strings.Lines(string(packages) + string(settings)) {
-		folder, name, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
-		for ; name != "" && name != "."; name = filepath.Dir(name) { // what is embedded may lie in folders of its own
-			paths = append(paths, filepath.Join(folder, name))
+	paths := []string{s.GOENV, filepath.Join(s.GOROOT, "go.env"), filepath.Join(s.GOROOT, "VERSION"), s.GOWORK + ".sum"}
+	for _, file := range append(strings.Split(strings.TrimSpace(string(modules)), "\n"), s.GOMOD, s.GOWORK) {
+		folder := filepath.Dir(file)
+		paths = append(paths, file, filepath.Join(folder, "go.sum"), filepath.Join(folder, "vendor"), filepath.Join(folder, "vendor", "modules.txt"))
+	}
+	folder, err := os.Getwd()
+	if err != nil {
+		return nil, err
+	}
+	for ; ; folder = filepath.Dir(folder) { // the nearest of these is go's
+		paths = append(paths, filepath.Join(folder, "go.mod"), filepath.Join(folder, "go.work"))
+		if folder == filepath.Dir(folder) {
+			break
 		}
-		if paths = append(paths, folder); strings.HasSuffix(folder, ".work") {
-			paths = append(paths, folder+".sum")
+	}
+	for line := range strings.Lines(string(packages)) {
+		if fields := strings.Split(strings.TrimSuffix(line, "\n"), "\x00"); len(fields) > 4 {
+			paths = append(paths, ofPackage(fields[0], fields[1], fields[2] != "", fields[3], fields[4:])...)
 		}
 	}
 	slices.Sort(paths)
-	return slices.Compact(paths)
+	return slices.Compact(paths), nil
+}
+
+// ofPackage are the files and folders that a package depends on.
+func ofPackage(folder, module string, embeds bool, modFile string, files []string) []string {
+	paths := []string{folder}
+	for _, file := range files {
+		paths = append(paths, filepath.Join(folder, file))
+	}
+	if embeds { // what is new in any folder may be embedded, too
+		filepath.WalkDir(folder, func(path string, entry os.DirEntry, err error) error {
+			if err == nil && entry.IsDir() {
+				paths = append(paths, path)
+			}
+			return nil
+		})
+	}
+	if module == "" {
+		return paths
+	}
+	paths = append(paths, modFile)
+	for inner := folder; inner != module && len(inner) > len(module); inner = filepath.Dir(inner) { // a module within is one of its own
+		paths = append(paths, filepath.Join(inner, "go.mod"))
+	}
+	return paths
 }
 
 // tool is a program that go called to build the cell, compile or link.
@@ -93,14 +155,16 @@ func note(notes, path string, arguments []string) {
 	}
 	work := filepath.Dir(config) // go's folder for the cell, beside those of other packages that it has to compile
 	packages := strings.ReplaceAll(string(text), work, notes)
-	if strings.Contains(packages, filepath.Dir(work)) || os.WriteFile(filepath.Join(notes, filepath.Base(config)), []byte(packages), 0o600) != nil {
+	if strings.Contains(packages, filepath.Dir(work)) || strings.Contains(packages, "vcs.revision") || os.WriteFile(filepath.Join(notes, filepath.Base(config)), []byte(packages), 0o600) != nil {
 		return
 	}
 	if t.Folder, err = os.Getwd(); err != nil {
 		return
 	}
 	for i, argument := range arguments {
-		t.Arguments[i] = strings.ReplaceAll(argument, work, notes)
+		if t.Arguments[i] = strings.ReplaceAll(argument, work, notes); strings.HasPrefix(argument, "-buildid=") {
+			t.Arguments[i] = "-buildid=govene-cell" // by that of the program that go linked go would know this one, another's, as up to date
+		}
 	}
 	if written, err := json.Marshal(t); err == nil {
 		os.WriteFile(filepath.Join(notes, name), written, 0o600)
@@ -145,9 +209,15 @@ func (t tool) sources() []string {
 	return t.Arguments[i:]
 }
 
-// run calls the tool. What it says is go's to say, which is asked then.
-func (t tool) run() error {
-	command := exec.Command(t.Path, t.Arguments...)
+// run calls the tool, with files of its own in place of some that were noted. What it says is go's to say, which is asked then.
+func (t tool) run(files map[string]string) error {
+	arguments := slices.Clone(t.Arguments)
+	for i, argument := range arguments {
+		if file, ok := files[argument]; ok {
+			arguments[i] = file
+		}
+	}
+	command := exec.Command(t.Path, arguments...)
 	command.Env, command.Dir = append(os.Environ(), t.Environment...), t.Folder
 	return command.Run()
 }

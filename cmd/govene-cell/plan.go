@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"go/parser"
 	"go/token"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,29 +32,25 @@ type plan struct {
 	Compile, Link tool
 }
 
-// newPlan is the plan of a build that has just been noted. It refuses where something may have changed since that begun.
-func newPlan(notes, command string, arguments, inputs []string, begun time.Time) (*plan, error) {
-	compile, err := noted(notes, "compile")
-	if err != nil {
-		return nil, err
+// complete adds what was noted of the build. It refuses where something may have changed since that begun.
+func (p *plan) complete(begun time.Time) (err error) {
+	if p.Compile, err = noted(p.notes, "compile"); err != nil {
+		return err
 	}
-	link, err := noted(notes, "link")
-	if err != nil {
-		return nil, err
+	if p.Link, err = noted(p.notes, "link"); err != nil {
+		return err
 	}
-	if inputs == nil {
-		return nil, errors.New("go could not list what the cell depends on")
-	}
-	p := &plan{notes: notes, inputs: append(inputs, command, compile.Path, link.Path), Command: command, Arguments: arguments,
-		Environment: environment(), Compile: compile, Link: link}
 	if p.Imports, err = p.imports(); err != nil {
-		return nil, err
+		return err
 	}
-	var newest time.Time
-	if p.State, newest = p.state(); newest.After(begun.Add(-10 * time.Millisecond)) { // the clocks of file systems go in such steps
-		return nil, errors.New("something changed while the cell was built")
+	early := p.State
+	state, newest := p.state()
+	if !bytes.Equal(state, early) || newest.After(begun.Add(-10*time.Millisecond)) { // the clocks of file systems go in such steps
+		return errors.New("something changed while the cell was built")
 	}
-	return p, nil
+	p.inputs = append(p.inputs, p.Command, p.Compile.Path, p.Link.Path)
+	p.State, _ = p.state()
+	return nil
 }
 
 func (p *plan) write() error {
@@ -95,23 +93,50 @@ func (p *plan) holds() bool {
 	return bytes.Equal(state, p.State)
 }
 
-// run compiles and links the cell as it is now.
+// run compiles and links the cell as it is now, in a folder of its own, as others may be at it, too.
 func (p *plan) run(output string) error {
-	if err := p.Compile.run(); err != nil {
+	folder, err := os.MkdirTemp(p.notes, "")
+	if err != nil {
 		return err
 	}
-	program := p.Link.value("-o")
-	if err := os.MkdirAll(filepath.Dir(program), 0o700); err != nil {
+	defer os.RemoveAll(folder)
+	program := filepath.Join(folder, "program")
+	files := map[string]string{p.file("_pkg_.a"): filepath.Join(folder, "_pkg_.a"), p.Link.value("-o"): program}
+	if err := p.Compile.run(files); err != nil {
 		return err
 	}
-	if err := p.Link.run(); err != nil {
+	if err := p.Link.run(files); err != nil {
 		return err
+	}
+	if !isProgram(output, program) {
+		return errors.New(output + " is no program, which go will not replace")
 	}
 	return os.Rename(program, output)
 }
 
+// isProgram tells whether there is nothing yet, or a program for the same system as another.
+func isProgram(path, other string) bool {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true
+	}
+	return err == nil && info.Mode().IsRegular() && bytes.Equal(magic(path), magic(other))
+}
+
+// magic is how a file begins.
+func magic(path string) []byte {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer file.Close()
+	begins := make([]byte, 4)
+	n, _ := io.ReadFull(file, begins) // fewer are another's
+	return begins[:n]
+}
+
 // heeded are comments that go reads, and not only its tools.
-var heeded = [][]byte{[]byte("//go:build"), []byte("//go:debug"), []byte("//go:embed"), []byte("// +build"), []byte(`import "C"`)}
+var heeded = [][]byte{[]byte("//go:build"), []byte("//go:debug"), []byte("//go:embed"), []byte("+build"), []byte(`import "C"`)}
 
 // imports are what the cell imports. It refuses what is more than Go code in the files that were compiled.
 func (p *plan) imports() ([]string, error) {
