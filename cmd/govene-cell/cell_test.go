@@ -222,6 +222,20 @@ func TestBuild(t *testing.T) {
 	k.anew("A b SECRET so")
 }
 
+// Go takes a program that has another cell's identity for built, so those that are built without it have none.
+func TestIdentity(t *testing.T) {
+	k := newKernel(t)
+	k.anew("a  secret")
+	for i, cell := range []int{1, 2, 1} {
+		if i != 1 {
+			k.write(filepath.Join(k.library, ".none"), "")
+			os.Remove(filepath.Join(k.library, ".none")) // so that go is asked, and finds nothing else
+		}
+		k.cell(cell)
+		k.check(fmt.Sprint("a  secret ", cell), i != 1)
+	}
+}
+
 // What go refuses is refused with its words, whatever was built before, and the notes of that are kept.
 func TestRefused(t *testing.T) {
 	k := newKernel(t)
