@@ -264,7 +264,20 @@ func TestRefused(t *testing.T) {
 	k.cell(2)
 	k.check("a  secret 2", false)
 
+	work := filepath.Join(k.cells, "go.work")
+	was, err := os.ReadFile(work)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.write(work, "no such line\n")
+	if said, err := k.run("go", "build", "-o", "cell"); err == nil || !strings.Contains(said, "go.work") {
+		t.Errorf("a broken go.work: got %v, %s", err, said)
+	}
+	k.write(work, string(was))
+
 	program := filepath.Join(k.cells, "cell")
+	k.cell(3)
+	k.build()
 	k.write(program, "dear to somebody")
 	if said, err := k.run("go", "build", "-o", program); err == nil || !strings.Contains(said, "not an object file") {
 		t.Errorf("a file that is no program: got %v, %s", err, said)

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -135,14 +136,14 @@ func build(command string, arguments []string) {
 // newestFirst are the folders of notes.
 func newestFirst(root string) []string {
 	entries, _ := os.ReadDir(root) // none before the first
-	age := func(entry os.DirEntry) int64 {
+	changed := func(entry os.DirEntry) int64 {
 		info, err := entry.Info()
 		if err != nil {
 			return 0
 		}
-		return -info.ModTime().UnixNano()
+		return info.ModTime().UnixNano()
 	}
-	slices.SortFunc(entries, func(a, b os.DirEntry) int { return int(age(a) - age(b)) })
+	slices.SortFunc(entries, func(a, b os.DirEntry) int { return cmp.Compare(changed(b), changed(a)) })
 	folders := make([]string, len(entries))
 	for i, entry := range entries {
 		folders[i] = filepath.Join(root, entry.Name())

@@ -57,7 +57,7 @@ type settings struct{ GOENV, GOFLAGS, GOMOD, GOROOT, GOWORK string }
 func settingsOf(command string) (s settings, err error) {
 	text, err := exec.Command(command, "env", "-json", "GOENV", "GOFLAGS", "GOMOD", "GOROOT", "GOWORK").Output()
 	if err != nil {
-		return s, err
+		return s, errors.New("go env: " + err.Error()) // and not the error of a build
 	}
 	return s, json.Unmarshal(text, &s)
 }
@@ -73,7 +73,7 @@ func quoted(path string) string {
 // list asks go for the files and folders that the build of the cell depends on, except for its own, and adds those that are not there and
 // would change it if they were.
 func list(command string, flags []string, s settings) ([]string, error) {
-	template := `{{if .DepOnly}}{{.Dir}}{{"\x00"}}{{with .Module}}{{.Dir}}{{end}}{{"\x00"}}{{if .EmbedPatterns}}embeds{{end}}{{"\x00"}}{{with .Module}}{{.GoMod}}{{end}}`
+	template := `{{if .DepOnly}}{{.Dir}}{{"\x00"}}{{with .Module}}{{.Dir}}{{"\x00"}}{{.GoMod}}{{else}}{{"\x00"}}{{end}}{{"\x00"}}{{if .EmbedPatterns}}embeds{{end}}`
 	for _, files := range []string{"Go", "Cgo", "IgnoredGo", "IgnoredOther", "C", "CXX", "M", "H", "F", "S", "Swig", "SwigCXX", "Syso", "Embed"} {
 		template += `{{range .` + files + `Files}}{{"\x00"}}{{.}}{{end}}`
 	}
@@ -102,7 +102,7 @@ func list(command string, flags []string, s settings) ([]string, error) {
 	}
 	for line := range strings.Lines(string(packages)) {
 		if fields := strings.Split(strings.TrimSuffix(line, "\n"), "\x00"); len(fields) > 4 {
-			paths = append(paths, ofPackage(fields[0], fields[1], fields[2] != "", fields[3], fields[4:])...)
+			paths = append(paths, ofPackage(fields[0], fields[1], fields[2], fields[3] != "", fields[4:])...)
 		}
 	}
 	slices.Sort(paths)
@@ -110,7 +110,7 @@ func list(command string, flags []string, s settings) ([]string, error) {
 }
 
 // ofPackage are the files and folders that a package depends on.
-func ofPackage(folder, module string, embeds bool, modFile string, files []string) []string {
+func ofPackage(folder, module, modFile string, embeds bool, files []string) []string {
 	paths := []string{folder}
 	for _, file := range files {
 		paths = append(paths, filepath.Join(folder, file))
