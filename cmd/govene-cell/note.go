@@ -71,7 +71,7 @@ func quoted(path string) string {
 }
 
 // list asks go for the files and folders that the build of the cell depends on, except for its own, and adds those that are not there and
-// would change it if they were.
+// would change it if they were; but for folders of one module that would make packages of another ambiguous, which go refuses.
 func list(command string, flags []string, s settings) ([]string, error) {
 	template := `{{if .DepOnly}}{{.Dir}}{{"\x00"}}{{with .Module}}{{.Dir}}{{"\x00"}}{{.GoMod}}{{else}}{{"\x00"}}{{end}}{{"\x00"}}{{if .EmbedPatterns}}embeds{{end}}`
 	for _, files := range []string{"Go", "Cgo", "IgnoredGo", "IgnoredOther", "C", "CXX", "M", "H", "F", "S", "Swig", "SwigCXX", "Syso", "Embed"} {
