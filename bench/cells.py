@@ -261,8 +261,11 @@ def stop_engine():
 def engine_process():
     """This run's: others may hold other models."""
     for process in psutil.process_iter(["cmdline"]):
-        if (process.info["cmdline"] or [])[:2] == [ENGINE, "serve"] and process.environ().get("GOVENE_ENGINE_FOLDER") == os.environ["GOVENE_ENGINE_FOLDER"]:
-            return process
+        if (process.info["cmdline"] or [])[:2] != [ENGINE, "serve"]:
+            continue
+        with contextlib.suppress(psutil.Error):  # it has ended
+            if process.environ().get("GOVENE_ENGINE_FOLDER") == os.environ["GOVENE_ENGINE_FOLDER"]:
+                return process
 
 
 def memory(*processes):
