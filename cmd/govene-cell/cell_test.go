@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -45,7 +46,7 @@ func newKernel(t *testing.T) *kernel {
 		t.Fatal(err)
 	}
 	front, behind := filepath.Join(root, "front of all"), filepath.Join(root, "behind")
-	k.write(filepath.Join(behind, "go"), fmt.Sprintf("#!/bin/sh\necho \"$*\" >>'%s'\nexec '%s' \"$@\"\n", k.log, k.plain))
+	k.write(filepath.Join(behind, "go"), fmt.Sprintf("#!/bin/sh\necho \"$*\" >>'%s'\n'%s' \"$@\"\nstatus=$?\n[ \"$1\" != build ] || eval \"$AFTER\"\nexit $status\n", k.log, k.plain))
 	if err := os.Chmod(filepath.Join(behind, "go"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +59,10 @@ func newKernel(t *testing.T) *kernel {
 	k.environment = append(os.Environ(), "PATH="+strings.Join([]string{front, behind, os.Getenv("PATH")}, string(filepath.ListSeparator)), "GOVENE_CELL_TEST=1",
 		"GOWORK=", "GOFLAGS=-ldflags=-s", "GOEXPERIMENT=")
 	k.write(filepath.Join(k.cells, "go.mod"), "module cells\n\ngo 1.24\n")
-	k.write(filepath.Join(k.cells, "go.work"), "go 1.24\n\nuse (\n\t.\n\t../library\n)\n")
+	k.write(filepath.Join(k.cells, "go.work"), "go 1.24\n\nuse (\n\t.\n\t../link\n)\n")
+	if err := os.Symlink("library", filepath.Join(root, "link")); err != nil {
+		t.Skip(err)
+	}
 	k.write(filepath.Join(k.library, "go.mod"), "module example.org/library\n\ngo 1.24\n")
 	k.write(filepath.Join(k.library, "library.go"), `package library
 
@@ -236,6 +240,31 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
+// What changes while a cell is built may not be in it, so nothing is noted then, though what is there now be old.
+func TestChanging(t *testing.T) {
+	k := newKernel(t)
+	other := filepath.Join(filepath.Dir(k.library), "other")
+	if err := os.CopyFS(other, os.DirFS(k.library)); err != nil {
+		t.Fatal(err)
+	}
+	k.write(filepath.Join(other, "internal", "secret", "secret.go"), "package secret\n\nconst Word = \"other\"\n")
+	k.anew("a  secret")
+	environment, link := k.environment, filepath.Join(filepath.Dir(k.library), "link")
+	for i, change := range []string{
+		fmt.Sprintf("ln -sfn other '%s'", link),
+		fmt.Sprintf("cp '%s/internal/secret/secret.go' '%s/internal/secret/secret.go'", other, k.library),
+	} {
+		if err := errors.Join(os.Remove(link), os.Symlink("library", link)); err != nil {
+			t.Fatal(err)
+		}
+		k.environment = append(environment, "AFTER="+change)
+		k.cell(i)
+		k.check(fmt.Sprint("a  secret ", i), true)
+		k.cell("next")
+		k.check("a  other next", true)
+	}
+}
+
 // What go refuses is refused with its words, whatever was built before, and the notes of that are kept.
 func TestRefused(t *testing.T) {
 	k := newKernel(t)
@@ -292,7 +321,7 @@ func TestAppears(t *testing.T) {
 	k.write(filepath.Join(other, "go.mod"), "module example.org/library\n\ngo 1.24\n")
 	k.write(filepath.Join(k.library, "words", "empty", "deep", ".none"), "")
 	k.write(filepath.Join(filepath.Dir(k.library), "none", "go.mod"), "module example.org/none\n\ngo 1.24\n")
-	work := "go 1.24\n\nuse (\n\t.\n\t../none\n\t../library\n)\n"
+	work := "go 1.24\n\nuse (\n\t.\n\t../none\n\t../link\n)\n"
 	k.write(filepath.Join(k.cells, "go.work"), work)
 	k.anew("a  secret")
 
@@ -300,7 +329,7 @@ func TestAppears(t *testing.T) {
 	k.anew("a  secret")
 
 	mod := filepath.Join(k.cells, "go.mod")
-	k.write(filepath.Join(k.cells, "go.work"), strings.Replace(work, "\t../library\n", "", 1))
+	k.write(filepath.Join(k.cells, "go.work"), strings.Replace(work, "\t../link\n", "", 1))
 	k.write(mod, "module cells\n\ngo 1.24\n\nrequire example.org/library v1.0.0\n")
 	k.write(filepath.Join(filepath.Dir(k.library), "none", "go.mod"), "module example.org/none\n\ngo 1.24\n\nreplace example.org/library => ../library\n")
 	k.anew("a  secret")

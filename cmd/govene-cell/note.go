@@ -115,8 +115,8 @@ func ofPackage(folder, module, modFile string, embeds bool, files []string) []st
 	for _, file := range files {
 		paths = append(paths, filepath.Join(folder, file))
 	}
-	if embeds { // what is new in any folder may be embedded, too
-		filepath.WalkDir(folder, func(path string, entry os.DirEntry, err error) error {
+	if embeds { // what is new in any folder may be embedded, too; the separator leads through a link
+		filepath.WalkDir(folder+string(filepath.Separator), func(path string, entry os.DirEntry, err error) error {
 			if err == nil && entry.IsDir() {
 				paths = append(paths, path)
 			}
@@ -155,7 +155,10 @@ func note(notes, path string, arguments []string) {
 	}
 	work := filepath.Dir(config) // go's folder for the cell, beside those of other packages that it has to compile
 	packages := strings.ReplaceAll(string(text), work, notes)
-	if strings.Contains(packages, filepath.Dir(work)) || strings.Contains(packages, "vcs.revision") || os.WriteFile(filepath.Join(notes, filepath.Base(config)), []byte(packages), 0o600) != nil {
+	if strings.Contains(packages, filepath.Dir(work)) || strings.Contains(packages, "vcs.revision") {
+		return
+	}
+	if os.WriteFile(filepath.Join(notes, filepath.Base(config)), []byte(packages), 0o600) != nil {
 		return
 	}
 	if t.Folder, err = os.Getwd(); err != nil {
